@@ -1,0 +1,1 @@
+"""The models that stages ask: language, LLM judge, distilled quality, domain, reward."""

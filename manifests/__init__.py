@@ -1,0 +1,1 @@
+"""What happened: the record, the ledger, diff, explain and verify."""

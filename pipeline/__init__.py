@@ -1,0 +1,1 @@
+"""How work is run: recipe, documents, store, plan and engines. It knows no stage by name."""

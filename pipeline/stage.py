@@ -1,0 +1,201 @@
+"""What a stage is: a frozen config, the columns it writes, and pure functions over them.
+
+Three hooks, called in this order:
+
+1. ``rounds`` yields lists of tasks and is sent their receipts. A stage whose rounds do not look at
+   the documents (a model to check, an index to build) leaves ``needs_corpus`` False; a global stage
+   (deduplication, balancing) sets it. It returns ``Artefacts``.
+2. ``annotate`` measures one batch of living documents, row by row, and returns its columns.
+3. ``decide`` reads the annotations of one whole part and gives every row a verdict.
+
+The pipeline keeps dropped documents away from later stages, scatters results back to whole parts,
+writes the ledger, and decides what is up to date. A stage never writes a ledger itself.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from manifests.schema import KEEP
+
+if TYPE_CHECKING:
+    from pipeline.corpus import Corpus
+    from pipeline.task import Receipt, Task
+
+Json = Any
+"""A value that JSON can hold."""
+
+
+class StageConfig(BaseModel):
+    """Base of every stage's config: frozen, unknown keys are errors, defaults are checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+def setting(default: Any = ..., *, about: str, source: str | None = None, **rules: Any) -> Any:
+    """A config field that changes what a stage measures. ``source`` says where the default is from.
+
+    ``rules`` are pydantic's (``ge``, ``le``, ``default_factory`` …).
+    """
+    return _field(default, about, source, decides=False, rules=rules)
+
+
+def threshold(default: Any = ..., *, about: str, source: str | None = None, **rules: Any) -> Any:
+    """A config field that only ``decide`` reads: changing it never measures anything again."""
+    return _field(default, about, source, decides=True, rules=rules)
+
+
+def _field(
+    default: Any, about: str, source: str | None, decides: bool, rules: dict[str, Any]
+) -> Any:
+    description = f"{about} Source: {source}." if source else about
+    extra: dict[str, Any] = {"decides": decides}
+    if "default_factory" in rules:
+        return Field(description=description, json_schema_extra=extra, **rules)
+    return Field(default, description=description, json_schema_extra=extra, **rules)
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """What a stage's rounds made, as paths relative to the workspace (each holds a fingerprint).
+
+    ``shared`` goes to every part, ``per_part[name][i]`` to part ``i`` alone. ``record`` is what the
+    manifest says about the stage beyond its counts: models with checksums, report cards, mixtures.
+    It must hold no times, host names or machine paths.
+    """
+
+    shared: Mapping[str, str] = field(default_factory=dict)
+    per_part: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    record: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Living documents of one part, given to ``annotate``.
+
+    ``table`` holds the document columns in ``Stage.document_columns`` and the annotation columns in
+    ``Stage.reads`` (named ``stage.column``). ``rows`` are their row numbers within the part (int64).
+    ``artefacts`` maps artefact names to absolute paths of directories or files.
+    """
+
+    table: pa.Table
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    artefacts: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Decisions on all rows: a reason or ``keep``, the score compared and the threshold used."""
+
+    verdict: pa.Array
+    score: pa.Array
+    threshold: pa.Array
+
+    @staticmethod
+    def keep_all(rows: int) -> Verdicts:
+        """Every row is kept, on no score."""
+        nothing = pa.nulls(rows, pa.float64())
+        return Verdicts(pa.array([KEEP] * rows, pa.string()), nothing, nothing)
+
+    @staticmethod
+    def drop_where(
+        dropped: pa.Array, reason: str, score: pa.Array | None = None, threshold: float | None = None
+    ) -> Verdicts:
+        """Rows where ``dropped`` (boolean) is true get ``reason``; null counts as false."""
+        rows = len(dropped)
+        verdict = pc.if_else(pc.fill_null(dropped, False), pa.scalar(reason), pa.scalar(KEEP))
+        compared = pa.nulls(rows, pa.float64()) if score is None else pc.cast(score, pa.float64())
+        return Verdicts(verdict, compared, pa.array([threshold] * rows, pa.float64()))
+
+
+C = TypeVar("C", bound=StageConfig)
+
+
+class Stage(ABC, Generic[C]):
+    """One step of the recipe. Instances are cheap and stateless; models are cached by path."""
+
+    name: ClassVar[str]
+    """The stage's word in recipes, ledgers and on the command line."""
+    version: ClassVar[int]
+    """Raised whenever the output for the same input would change."""
+    Config: ClassVar[type[StageConfig]]
+    """The config class of the stage."""
+    summary: ClassVar[str]
+    """One line for ``tamis --help``."""
+    document_columns: ClassVar[tuple[str, ...]] = ("text",)
+    """Columns of the documents that ``annotate`` reads."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Annotations of earlier stages that it cannot do without: ``stage.column``."""
+    may_read: ClassVar[tuple[str, ...]] = ()
+    """Annotations that it uses when the recipe has the stage, and does without otherwise."""
+    columns: ClassVar[pa.Schema] = pa.schema([])
+    """Its annotation columns, without ``id``. Empty: the stage annotates nothing (a sink)."""
+    dimensions: ClassVar[tuple[str, ...]] = ()
+    """Annotation columns (strings) that the manifest counts by, such as ``language``."""
+    measures: ClassVar[tuple[str, ...]] = ()
+    """Annotation columns (numbers) that the manifest adds up, such as ``n_tokens``."""
+    drops: ClassVar[bool] = True
+    """Whether ``decide`` may drop documents. Without it no verdicts are written."""
+    needs_corpus: ClassVar[bool] = False
+    """Whether ``rounds`` reads documents or ledgers, so that all parts must be ready before it."""
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
+        """Yields rounds of tasks, is sent their receipts in the tasks' order, returns artefacts.
+
+        Must be deterministic: the same corpus and receipts give the same tasks. It runs in the
+        driver, so it may look at receipts and small files only.
+        """
+        return Artefacts()
+        yield
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        """The annotation columns (``columns``) of a batch, one row a document, same order."""
+        raise TypeError(f"stage {self.name} declares annotations but does not implement annotate()")
+
+    def decide(self, annotations: pa.Table) -> Verdicts:
+        """Verdicts on a part from its annotations alone. Rows of dropped documents are filtered
+        out before and scattered back after by the pipeline."""
+        return Verdicts.keep_all(annotations.num_rows)
+
+    def measured_config(self) -> dict[str, Json]:
+        """The config without the fields that only ``decide`` reads: the annotations' cache key."""
+        return split_config(self.config)[0]
+
+    def decision_config(self) -> dict[str, Json]:
+        """The fields that only ``decide`` reads."""
+        return split_config(self.config)[1]
+
+
+def split_config(config: BaseModel) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The config as JSON values, split into what is measured and what is decided.
+
+    A field that is itself a config is split field by field; lists and mappings go whole.
+    """
+    measured: dict[str, Json] = {}
+    decided: dict[str, Json] = {}
+    dumped = config.model_dump(mode="json")
+    for name, info in type(config).model_fields.items():
+        extra = info.json_schema_extra
+        value = getattr(config, name)
+        if isinstance(extra, dict) and extra.get("decides"):
+            decided[name] = dumped[name]
+        elif isinstance(value, StageConfig):
+            inner_measured, inner_decided = split_config(value)
+            measured[name] = inner_measured
+            if inner_decided:
+                decided[name] = inner_decided
+        else:
+            measured[name] = dumped[name]
+    return measured, decided

@@ -1,0 +1,1 @@
+"""What is done to documents: one file or folder a stage."""
