@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from manifests.schema import KEEP
 
@@ -46,19 +47,24 @@ def setting(default: Any = ..., *, about: str, source: str | None = None, **rule
 
     ``rules`` are pydantic's (``ge``, ``le``, ``default_factory`` …).
     """
-    return _field(default, about, source, decides=False, rules=rules)
+    return _field(default, about, source, kind="setting", rules=rules)
 
 
 def threshold(default: Any = ..., *, about: str, source: str | None = None, **rules: Any) -> Any:
     """A config field that only ``decide`` reads: changing it never measures anything again."""
-    return _field(default, about, source, decides=True, rules=rules)
+    return _field(default, about, source, kind="threshold", rules=rules)
 
 
-def _field(
-    default: Any, about: str, source: str | None, decides: bool, rules: dict[str, Any]
-) -> Any:
+def file_setting(default: Any = ..., *, about: str, **rules: Any) -> Any:
+    """A config field that holds the path of a file or folder outside the workspace (a string, or
+    None), relative to the recipe. Its checksum is fingerprinted, its path is not; ``rounds`` finds
+    both in ``corpus.externals[<the path as written>]``."""
+    return _field(default, about, None, kind="file", rules=rules)
+
+
+def _field(default: Any, about: str, source: str | None, kind: str, rules: dict[str, Any]) -> Any:
     description = f"{about} Source: {source}." if source else about
-    extra: dict[str, Any] = {"decides": decides}
+    extra: dict[str, Any] = {"kind": kind}
     if "default_factory" in rules:
         return Field(description=description, json_schema_extra=extra, **rules)
     return Field(default, description=description, json_schema_extra=extra, **rules)
@@ -108,7 +114,10 @@ class Verdicts:
 
     @staticmethod
     def drop_where(
-        dropped: pa.Array, reason: str, score: pa.Array | None = None, threshold: float | None = None
+        dropped: pa.Array,
+        reason: str,
+        score: pa.Array | None = None,
+        threshold: float | None = None,
     ) -> Verdicts:
         """Rows where ``dropped`` (boolean) is true get ``reason``; null counts as false."""
         rows = len(dropped)
@@ -178,24 +187,58 @@ class Stage(ABC, Generic[C]):
         return split_config(self.config)[1]
 
 
-def split_config(config: BaseModel) -> tuple[dict[str, Json], dict[str, Json]]:
-    """The config as JSON values, split into what is measured and what is decided.
+def field_kind(info: FieldInfo) -> str:
+    """``setting``, ``threshold`` or ``file``: how a config field was declared."""
+    extra = info.json_schema_extra
+    return str(extra.get("kind", "setting")) if isinstance(extra, dict) else "setting"
 
-    A field that is itself a config is split field by field; lists and mappings go whole.
+
+def split_config(config: BaseModel) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The config as JSON values, split into what is measured and what is decided; no file paths.
+
+    A field that is itself a config, or a mapping or list of configs, is split field by field.
     """
     measured: dict[str, Json] = {}
     decided: dict[str, Json] = {}
-    dumped = config.model_dump(mode="json")
     for name, info in type(config).model_fields.items():
-        extra = info.json_schema_extra
+        kind = field_kind(info)
+        if kind == "file":
+            continue
         value = getattr(config, name)
-        if isinstance(extra, dict) and extra.get("decides"):
-            decided[name] = dumped[name]
-        elif isinstance(value, StageConfig):
-            inner_measured, inner_decided = split_config(value)
-            measured[name] = inner_measured
-            if inner_decided:
-                decided[name] = inner_decided
+        if kind == "threshold":
+            decided[name] = config.model_dump(mode="json", include={name})[name]
+            continue
+        if isinstance(value, StageConfig):
+            parts: dict[str, StageConfig] = {name: value}
+        elif isinstance(value, Mapping) and any(isinstance(v, StageConfig) for v in value.values()):
+            parts = {f"{name}.{key}": inner for key, inner in value.items()}
+        elif isinstance(value, Sequence) and any(isinstance(v, StageConfig) for v in value):
+            parts = {f"{name}.{index}": inner for index, inner in enumerate(value)}
         else:
-            measured[name] = dumped[name]
+            measured[name] = config.model_dump(mode="json", include={name})[name]
+            continue
+        for key, inner in parts.items():
+            inner_measured, inner_decided = split_config(inner)
+            measured[key] = inner_measured
+            if inner_decided:
+                decided[key] = inner_decided
     return measured, decided
+
+
+def external_files(config: BaseModel) -> list[str]:
+    """Every path in the config's ``file_setting`` fields, nested configs included, as written."""
+    found: list[str] = []
+    for name, info in type(config).model_fields.items():
+        value = getattr(config, name)
+        if field_kind(info) == "file":
+            if value is not None:
+                found.append(str(value))
+        elif isinstance(value, StageConfig):
+            found += external_files(value)
+        elif isinstance(value, Mapping):
+            for inner in value.values():
+                found += external_files(inner) if isinstance(inner, StageConfig) else []
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            for inner in value:
+                found += external_files(inner) if isinstance(inner, StageConfig) else []
+    return found

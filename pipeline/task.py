@@ -120,9 +120,7 @@ def execute(task: Task, store: Store) -> list[Receipt]:
         return [read_receipt(done, cached=True)]
     started = time.perf_counter()
     with store.writing(task.output) as folder:
-        value = resolve(task.function)(
-            TaskRun(task.arguments, task.locations, store, folder)
-        )
+        value = resolve(task.function)(TaskRun(task.arguments, task.locations, store, folder))
         receipt = Receipt(task.output, store.seal(folder), value, time.perf_counter() - started)
         store.write_receipt(folder, receipt_json(receipt))
     return [receipt]
