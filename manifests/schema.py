@@ -36,7 +36,7 @@ VERDICTS = pa.schema(
         pa.field("threshold", pa.float64()),
     ]
 )
-"""A stage's verdicts on a part. ``verdict`` is null where an earlier stage had dropped the document."""
+"""A stage's verdicts on a part; ``verdict`` is null where an earlier stage dropped the document."""
 
 ROLE = b"tamis.role"
 """Key in an annotation field's metadata that says how ``explain`` shows it: see ``ROLE_*``."""

@@ -1,4 +1,4 @@
-"""The corpus as a stage sees it while the driver plans: parts, ledgers so far, ways to name tasks."""
+"""The corpus as a stage sees it while the driver plans: parts, ledgers so far, naming of tasks."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class External:
 class Corpus:
     """What a stage's ``rounds`` may know: parts in order, ledgers of earlier stages, the recipe.
 
-    ``verdicts[i]`` lists part i's verdict files of earlier stages that drop; ``annotations[i]`` maps
-    a stage's name to part i's annotation file. All paths are workspace-relative and hold
+    ``verdicts[i]`` lists part i's verdict files of earlier stages that drop; ``annotations[i]``
+    maps a stage's name to part i's annotation file. All paths are workspace-relative and hold
     fingerprints, so putting them into a task's arguments makes the task depend on them.
     """
 

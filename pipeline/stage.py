@@ -88,8 +88,8 @@ class Artefacts:
 class Batch:
     """Living documents of one part, given to ``annotate``.
 
-    ``table`` holds the document columns in ``Stage.document_columns`` and the annotation columns in
-    ``Stage.reads`` (named ``stage.column``). ``rows`` are their row numbers within the part (int64).
+    ``table`` holds the document columns in ``Stage.document_columns`` and the annotation columns
+    in ``Stage.reads`` (named ``stage.column``). ``rows`` are row numbers within the part (int64).
     ``artefacts`` maps artefact names to absolute paths of directories or files.
     """
 
