@@ -1,0 +1,39 @@
+"""What a run needs of an engine: run tasks somewhere, hand back receipts, say what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from pipeline.task import Receipt, Task
+
+
+class TaskFailed(RuntimeError):
+    """A task raised, or the processes that ran it died again and again."""
+
+    def __init__(self, task: Task, problem: str) -> None:
+        super().__init__(f"{task.label}: {problem}")
+        self.task = task
+        self.problem = problem
+
+
+class Engine(Protocol):
+    """Runs tasks and streams their receipts back in order of completion.
+
+    The results must not depend on the engine: a task is a pure function over files of the
+    workspace, and an engine only decides where and when it runs. A task whose process dies is run
+    again; one that raises ends the run with ``TaskFailed``.
+    """
+
+    name: str
+    workers: int
+
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
+        """Runs the tasks; yields each with its receipts when it is done."""
+
+    def close(self) -> None:
+        """Ends what the engine started. Safe to call twice."""
+
+
+ATTEMPTS = 4
+"""How often a task is tried when the process under it dies."""
