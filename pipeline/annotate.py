@@ -52,7 +52,7 @@ def plan_link(
     stage = entry.stage
     wanted = [*stage.reads, *(c for c in stage.may_read if c.split(".", 1)[0] in annotations)]
     reads = {column: annotations[column.split(".", 1)[0]] for column in sorted(wanted)}
-    inputs = {name: path for name, path in sorted(artefacts.shared.items())}
+    inputs = dict(sorted(artefacts.shared.items()))
     inputs |= {name: paths[part.index] for name, paths in sorted(artefacts.per_part.items())}
     measured = fingerprint(
         {

@@ -8,7 +8,7 @@ from typing import Protocol
 from pipeline.task import Receipt, Task
 
 
-class TaskFailed(RuntimeError):
+class TaskFailedError(RuntimeError):
     """A task raised, or the processes that ran it died again and again."""
 
     def __init__(self, task: Task, problem: str) -> None:
@@ -22,7 +22,7 @@ class Engine(Protocol):
 
     The results must not depend on the engine: a task is a pure function over files of the
     workspace, and an engine only decides where and when it runs. A task whose process dies is run
-    again; one that raises ends the run with ``TaskFailed``.
+    again; one that raises ends the run with ``TaskFailedError``.
     """
 
     name: str

@@ -22,7 +22,7 @@ _KEYS = ("name", "description", "workspace", "sources", "ingest", "stages")
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be built: every fault as ``file:line: key: what is wrong, and the cure``."""
+    """A recipe that cannot be built: all faults, each as ``file:line: key: problem and cure``."""
 
 
 @dataclass(frozen=True)
@@ -181,12 +181,12 @@ def check_recipe(
     faults.raise_if_any()
     assert ingest_config is not None
     written = content.get("workspace")
+    name = str(content.get("name") or "corpus")
     return Recipe(
-        name=str(content.get("name") or folder.name),
+        name=name,
         description=str(content.get("description") or ""),
         folder=folder,
-        workspace=workspace
-        or folder / str(written or f"../corpus/{content.get('name', 'corpus')}"),
+        workspace=workspace or (folder / str(written) if written else Path("corpus") / name),
         ingest=ingest_class(ingest_config),
         sources=tuple(sorted(sources, key=lambda source: source.name)),
         entries=tuple(entries),

@@ -6,7 +6,7 @@ import importlib
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class Task:
     is named by its checksum in ``arguments`` and found through ``locations`` (argument name to
     absolute path), which is not fingerprinted. ``folder`` is where the output lies:
     ``<folder>/<fingerprint>/``. ``work`` is the size of the task for the progress line, in bytes.
+    A task with ``commits`` writes those output folders itself, each whole or not at all, and is
+    done when all of them are there.
     """
 
     function: str
@@ -48,6 +50,7 @@ class Task:
     resources: Resources = Resources()
     work: int = 0
     documents: int = 0
+    commits: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -62,7 +65,7 @@ class Task:
     @property
     def outputs(self) -> tuple[str, ...]:
         """All folders that must be complete for the task to be done."""
-        return (self.output,)
+        return self.commits or (self.output,)
 
 
 @dataclass(frozen=True)
@@ -108,29 +111,51 @@ def resolve(function: str) -> Callable[..., Json]:
     return resolved
 
 
+def finished(task: Task, store: Store) -> list[Receipt] | None:
+    """The receipts of a task whose outputs are all there, or None."""
+    receipts = []
+    for output in task.outputs:
+        text = store.receipt_json(output)
+        if text is None:
+            return None
+        receipts.append(read_receipt(text, cached=True))
+    return receipts
+
+
 def execute(task: Task, store: Store) -> list[Receipt]:
-    """Runs the task unless its output is there already; returns the receipts of its outputs.
+    """Runs the task unless its outputs are there already; returns one receipt an output.
 
     The function writes into a temporary folder that is renamed when whole, so a task that is
     killed leaves nothing behind that could be mistaken for its output, and one that runs twice
     writes the same bytes to the same place.
     """
-    done = store.receipt_json(task.output)
+    done = finished(task, store)
     if done is not None:
-        return [read_receipt(done, cached=True)]
+        return done
+    function = resolve(task.function)
+    if task.commits:
+        function(TaskRun(task.arguments, task.locations, store, store.root))
+    else:
+        commit(
+            task.output,
+            store,
+            lambda folder: function(TaskRun(task.arguments, task.locations, store, folder)),
+        )
+    receipts = finished(task, store)
+    if receipts is None:
+        raise RuntimeError(f"{task.function} did not write all of {', '.join(task.outputs)}")
+    return [replace(receipt, cached=False) for receipt in receipts]
+
+
+def commit(output: str, store: Store, write: Callable[[Path], Json]) -> None:
+    """Makes one output folder: ``write`` fills a temporary one, which is sealed and renamed."""
     started = time.perf_counter()
-    with store.writing(task.output) as folder:
-        value = resolve(task.function)(TaskRun(task.arguments, task.locations, store, folder))
-        receipt = Receipt(task.output, store.seal(folder), value, time.perf_counter() - started)
-        store.write_receipt(folder, receipt_json(receipt))
-    return [receipt]
-
-
-def receipt_json(receipt: Receipt) -> str:
-    """The receipt as the JSON that lies beside the output."""
-    content = asdict(receipt)
-    del content["cached"]
-    return json.dumps(content, sort_keys=True)
+    with store.writing(output) as folder:
+        value = write(folder)
+        receipt = Receipt(output, store.seal(folder), value, time.perf_counter() - started)
+        content = asdict(receipt)
+        del content["cached"]
+        store.write_receipt(folder, json.dumps(content, sort_keys=True))
 
 
 def read_receipt(text: str, cached: bool) -> Receipt:

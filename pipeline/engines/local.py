@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 
-from pipeline.engine import ATTEMPTS, TaskFailed
+from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
 
@@ -34,7 +34,7 @@ class LocalEngine:
                 try:
                     receipts = execute(task, self.store)
                 except Exception as error:
-                    raise TaskFailed(task, _last_lines(error)) from error
+                    raise TaskFailedError(task, _last_lines(error)) from error
                 yield task, receipts
             return
         remaining = iter(tasks)
@@ -57,13 +57,13 @@ class LocalEngine:
                     except BrokenProcessPool:
                         attempts[task.label] = attempts.get(task.label, 0) + 1
                         if attempts[task.label] >= ATTEMPTS:
-                            raise TaskFailed(
+                            raise TaskFailedError(
                                 task, f"its process died {ATTEMPTS} times (out of memory?)"
                             ) from None
                         self._discard(task.resources.pool)
                         waiting.append(task)
                     except Exception as error:
-                        raise TaskFailed(task, _last_lines(error)) from error
+                        raise TaskFailedError(task, _last_lines(error)) from error
                     else:
                         yield task, receipts
         finally:
@@ -82,7 +82,7 @@ class LocalEngine:
                 return self.executors[pool].submit(execute, task, self.store)
             except BrokenProcessPool:
                 self._discard(pool)
-        raise TaskFailed(task, "no process could be started")
+        raise TaskFailedError(task, "no process could be started")
 
     def _discard(self, pool: str | None) -> None:
         executor = self.executors.pop(pool, None)

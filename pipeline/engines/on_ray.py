@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from pipeline.engine import ATTEMPTS, TaskFailed
+from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
 
@@ -43,7 +43,7 @@ class RayEngine:
             self._check_workspace()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
-        """See ``Engine.run``. Four tasks a CPU are in flight, so the driver's memory stays small."""
+        """See ``Engine.run``. Four tasks a CPU are in flight: the driver's memory stays small."""
         remaining = iter(tasks)
         running: dict[Any, Task] = {}
         try:
@@ -58,9 +58,9 @@ class RayEngine:
                     try:
                         receipts = ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
-                        raise TaskFailed(task, str(error)) from None
+                        raise TaskFailedError(task, str(error)) from None
                     except ray.exceptions.RayError as error:
-                        raise TaskFailed(
+                        raise TaskFailedError(
                             task, f"its process died {ATTEMPTS} times: {error}"
                         ) from None
                     yield task, receipts
