@@ -76,12 +76,14 @@ class Artefacts:
 
     ``shared`` goes to every part, ``per_part[name][i]`` to part ``i`` alone. ``record`` is what the
     manifest says about the stage beyond its counts: models with checksums, report cards, mixtures.
-    It must hold no times, host names or machine paths.
+    It must hold no times, host names or machine paths. ``published`` are files for people: names
+    in the workspace (``shards/shard-00000-of-00002.arrow``) to the artefact behind each.
     """
 
     shared: Mapping[str, str] = field(default_factory=dict)
     per_part: Mapping[str, Sequence[str]] = field(default_factory=dict)
     record: Mapping[str, Json] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

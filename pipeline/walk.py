@@ -1,0 +1,255 @@
+"""The one way through a recipe, for building and for planning: rounds, chains, counts, in order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.annotate import Link, chain_task, plan_link
+from pipeline.catalog import Catalog
+from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
+from pipeline.recipe import Entry, Recipe
+from pipeline.source import InputFile
+from pipeline.stage import Artefacts
+from pipeline.store import Store
+from pipeline.task import Json, Receipt, Task
+
+
+@dataclass(frozen=True)
+class LedgerFile:
+    """A file of the workspace that belongs to the corpus, with what checks it."""
+
+    stage: str
+    part: int
+    role: str
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass
+class Walked:
+    """What a walk found: everything that the manifest is written from."""
+
+    parts: list[Part] = field(default_factory=list)
+    ingested: dict[str, dict[str, Json]] = field(default_factory=dict)
+    quarantines: list[str] = field(default_factory=list)
+    records: dict[str, Mapping[str, Json]] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    files: list[LedgerFile] = field(default_factory=list)
+    cube_receipts: list[Receipt] = field(default_factory=list)
+    cube_keys: int = 0
+
+
+@dataclass
+class _Segment:
+    """Neighbouring stages that are annotated in one task a part."""
+
+    entries: list[Entry] = field(default_factory=list)
+    links: list[list[Link]] = field(default_factory=list)
+
+
+class Walk(ABC):
+    """Goes through a recipe once. Subclasses say what happens to a step's tasks."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        store: Store,
+        inputs: Mapping[str, Sequence[InputFile]],
+        externals: Mapping[str, Mapping[str, External]],
+    ) -> None:
+        self.recipe = recipe
+        self.catalog = catalog
+        self.store = store
+        self.inputs = inputs
+        self.externals = externals
+        self.walked = Walked()
+        self.verdicts: list[list[str]] = []
+        self.verdict_stages: list[str] = []
+        self.annotations: list[dict[str, str]] = []
+
+    @abstractmethod
+    def step(self, name: str, stages: list[str], tasks: list[Task]) -> list[list[Receipt]]:
+        """Does the tasks of one step; returns their receipts in the tasks' order."""
+
+    def walk(self) -> Walked:
+        """All steps of the recipe, the counting of the cube last."""
+        self._ingest()
+        segment = _Segment()
+        for entry in self.recipe.entries:
+            if entry.stage.needs_corpus and segment.entries:
+                self._annotate(segment)
+                segment = _Segment()
+            artefacts = self._rounds(entry)
+            self.walked.records[entry.name] = artefacts.record
+            self.walked.published |= artefacts.published
+            if len(entry.stage.columns):
+                self._extend(segment, entry, artefacts)
+        if segment.entries:
+            self._annotate(segment)
+        self._count()
+        return self.walked
+
+    def _ingest(self) -> None:
+        tasks: list[Task] = []
+        owners: list[str] = []
+        for source in self.recipe.sources:
+            of_source = self.recipe.ingest.tasks(source, self.inputs[source.name])
+            tasks += of_source
+            owners += [source.name] * len(of_source)
+        totals: dict[str, dict[str, Json]] = {
+            source.name: {
+                "records": 0,
+                "record_bytes": 0,
+                "documents": 0,
+                "bytes": 0,
+                "quarantined": {},
+                "skipped": {},
+            }
+            for source in self.recipe.sources
+        }
+        for owner, (receipt,) in zip(owners, self.step("ingest", ["ingest"], tasks), strict=True):
+            value, total = receipt.value, totals[owner]
+            for made in value["parts"]:
+                path = receipt.path(made["file"])
+                part = Part(len(self.walked.parts), path, owner, made["rows"], made["text_bytes"])
+                self.walked.parts.append(part)
+                self._keep_file("ingest", part.index, "documents", receipt, made["file"], part.rows)
+                total["documents"] += part.rows
+                total["bytes"] += part.text_bytes
+            total["records"] += value["records"]
+            total["record_bytes"] += value["record_bytes"]
+            for kind in ("quarantined", "skipped"):
+                for reason, count in value[kind].items():
+                    total[kind][reason] = total[kind].get(reason, 0) + count
+            if value["quarantined"]:
+                self.walked.quarantines.append(receipt.path("quarantine.jsonl"))
+        for total in totals.values():
+            total["quarantined"] = dict(sorted(total["quarantined"].items()))
+            total["skipped"] = dict(sorted(total["skipped"].items()))
+        self.walked.ingested = totals
+        self.verdicts = [[] for _ in self.walked.parts]
+        self.annotations = [{} for _ in self.walked.parts]
+
+    def _rounds(self, entry: Entry) -> Artefacts:
+        corpus = Corpus(
+            stage=entry.name,
+            version=entry.stage.version,
+            parts=self.walked.parts,
+            verdicts=[list(paths) for paths in self.verdicts],
+            annotations=[dict(paths) for paths in self.annotations],
+            externals=self.externals[entry.name],
+            recipe={"stages": [other.name for other in self.recipe.entries]},
+            store=self.store,
+        )
+        generator = entry.stage.rounds(corpus)
+        try:
+            tasks = next(generator)
+            while True:
+                name = tasks[0].folder.rsplit("/", 1)[-1] if tasks else "nothing"
+                receipts = self.step(f"{entry.name}: {name}", [entry.name], tasks)
+                tasks = generator.send([receipt for (receipt,) in receipts])
+        except StopIteration as end:
+            artefacts: Artefacts = end.value
+        return artefacts
+
+    def _extend(self, segment: _Segment, entry: Entry, artefacts: Artefacts) -> None:
+        """Adds a stage to the chain: its ledger paths are known before anything runs."""
+        checksums = {
+            written: external.sha256 for written, external in self.externals[entry.name].items()
+        }
+        externals = {str(i): sha for i, sha in enumerate(checksums.values())}
+        if not segment.entries:
+            segment.links = [[] for _ in self.walked.parts]
+        segment.entries.append(entry)
+        for part in self.walked.parts:
+            link = plan_link(
+                entry,
+                part,
+                artefacts,
+                externals,
+                self.verdicts[part.index],
+                self.annotations[part.index],
+            )
+            segment.links[part.index].append(link)
+            self.annotations[part.index][entry.name] = f"{link.annotations}/{ANNOTATIONS_FILE}"
+            if link.verdicts is not None:
+                self.verdicts[part.index].append(f"{link.verdicts}/{VERDICTS_FILE}")
+        if entry.stage.drops:
+            self.verdict_stages.append(entry.name)
+
+    def _annotate(self, segment: _Segment) -> None:
+        names = [entry.name for entry in segment.entries]
+        dropping = sum(entry.stage.drops for entry in segment.entries)
+        label = " + ".join(names)
+        tasks = []
+        for part in self.walked.parts:
+            verdicts = self.verdicts[part.index]
+            before = verdicts[: len(verdicts) - dropping]
+            links = segment.links[part.index]
+            tasks.append(chain_task(links, part, before, self.catalog.reference, label))
+        receipts = self.step(label, names, tasks)
+        for part, of_part in zip(self.walked.parts, receipts, strict=True):
+            by_output = {receipt.output: receipt for receipt in of_part}
+            for link in segment.links[part.index]:
+                name = link.entry.name
+                receipt = by_output.get(link.annotations)
+                if receipt is not None:
+                    self._keep_file(
+                        name, part.index, "annotations", receipt, ANNOTATIONS_FILE, part.rows
+                    )
+                receipt = by_output.get(link.verdicts or "")
+                if receipt is not None:
+                    self._keep_file(name, part.index, "verdicts", receipt, VERDICTS_FILE, part.rows)
+
+    def _count(self) -> None:
+        dimensions = [
+            (column, entry.name)
+            for entry in self.recipe.entries
+            for column in entry.stage.dimensions
+        ]
+        measures = [
+            (column, entry.name) for entry in self.recipe.entries for column in entry.stage.measures
+        ]
+        tasks = []
+        for part in self.walked.parts:
+            annotations = self.annotations[part.index]
+            tasks.append(
+                Task(
+                    function="pipeline.count:count_part",
+                    folder="store/manifest/counts",
+                    version=1,
+                    arguments={
+                        "documents": part.documents,
+                        "verdicts": [
+                            [stage, path]
+                            for stage, path in zip(
+                                self.verdict_stages, self.verdicts[part.index], strict=True
+                            )
+                        ],
+                        "dimensions": [[c, c, annotations[name]] for c, name in dimensions],
+                        "measures": [[c, c, annotations[name]] for c, name in measures],
+                    },
+                    label=f"counting of {part.documents}",
+                    work=part.text_bytes,
+                    documents=part.rows,
+                )
+            )
+        self.walked.cube_keys = 3 + len(dimensions)
+        receipts = self.step("count", ["manifest"], tasks)
+        self.walked.cube_receipts = [receipt for (receipt,) in receipts]
+
+    def _keep_file(
+        self, stage: str, part: int, role: str, receipt: Receipt, name: str, rows: int
+    ) -> None:
+        checked: Mapping[str, Any] = receipt.files[name]
+        self.walked.files.append(
+            LedgerFile(
+                stage, part, role, receipt.path(name), rows, checked["bytes"], checked["sha256"]
+            )
+        )
