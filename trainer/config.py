@@ -1,0 +1,150 @@
+"""Every setting of a training run, documented and checked."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trainer.model import ModelConfig
+
+# What may change between two runs that continue each other: where things lie and what they run on.
+NOT_IDENTITY = (
+    "shards",
+    "out",
+    "tokens",
+    "device",
+    "threads",
+    "compile",
+    "accumulate",
+    "checkpoint_every",
+    "restart",
+)
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work; the message names it and says what would."""
+
+
+def _setting(default: Any, text: str) -> Any:
+    """A dataclass field whose description also becomes the command's help."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one run; raises ConfigError for impossible values.
+
+    The defaults train about 2 million parameters for a minute on two CPU cores. They show that a
+    corpus can be learned from, no more.
+    """
+
+    shards: Path = field(metadata={"help": "folder of shards (*.arrow)"})
+    out: Path = field(metadata={"help": "folder for checkpoint, result.json and the trained model"})
+    steps: int = _setting(200, "optimizer steps")
+    tokens: int | None = _setting(None, "tokens to train on, EOS included; replaces steps")
+    sequence_length: int = _setting(256, "tokens of one sequence, T")
+    batch_size: int = _setting(8, "sequences of one optimizer step, B")
+    accumulate: int = _setting(1, "pieces a batch is computed in, to save memory")
+    learning_rate: float = _setting(3e-3, "peak learning rate of AdamW")
+    final_share: float = _setting(0.1, "learning rate of the last step, as a share of the peak")
+    warmup_share: float = _setting(0.05, "share of the steps with a linear warm-up; then cosine")
+    weight_decay: float = _setting(0.1, "decoupled weight decay on matrices")
+    beta1: float = _setting(0.9, "AdamW's decay of the mean gradient")
+    beta2: float = _setting(0.95, "AdamW's decay of the mean squared gradient")
+    clip: float = _setting(1.0, "largest norm of the gradient")
+    width: int = _setting(128, "model width, C")
+    layers: int = _setting(4, "transformer layers, L")
+    heads: int = _setting(4, "query heads, H")
+    kv_heads: int = _setting(2, "key and value heads, K")
+    mlp_width: int = _setting(384, "width inside SwiGLU")
+    rope_base: float = _setting(10_000.0, "base of the rotary frequencies")
+    tied: bool = _setting(True, "one matrix for input and output embeddings")
+    seed: int = _setting(0, "seed of the weights and of the order of documents")
+    held_out_share: float = _setting(0.01, "share of documents held out, by a hash of their id")
+    held_out_min_tokens: int = _setting(16_384, "hold out at least this many tokens")
+    held_out_max_tokens: int = _setting(65_536, "stop holding out when this many are reached")
+    device: str = _setting("auto", "cpu, cuda, cuda:1, … ; auto takes CUDA where there is one")
+    threads: int | None = _setting(None, "CPU threads of torch; a fixed number fixes the bits")
+    compile: bool | None = _setting(None, "torch.compile; by default on CUDA only")
+    checkpoint_every: int = _setting(100, "steps between two checkpoints")
+    restart: bool = _setting(False, "begin anew, even where a checkpoint could be continued")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shards", Path(self.shards))
+        object.__setattr__(self, "out", Path(self.out))
+        at_least_one = ["steps", "sequence_length", "batch_size", "accumulate", "checkpoint_every"]
+        for name in at_least_one:
+            self._require(name, getattr(self, name) >= 1, "must be at least 1")
+        for name in ("tokens", "threads"):
+            value = getattr(self, name)
+            self._require(name, value is None or value >= 1, "must be at least 1, or left out")
+        for name in ("learning_rate", "clip", "rope_base"):
+            value = getattr(self, name)
+            self._require(name, 0 < value < math.inf, "must be a number above 0")
+        for name in ("final_share", "warmup_share", "held_out_share"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "must lie between 0 and 1")
+        for name in ("beta1", "beta2"):
+            self._require(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
+        self._require("weight_decay", 0 <= self.weight_decay < math.inf, "must not be negative")
+        self._require("seed", 0 <= self.seed < 1 << 63, "must lie in [0, 2^63)")
+        self._require("held_out_share", self.held_out_share < 1, "would leave nothing to train on")
+        self._require("held_out_min_tokens", self.held_out_min_tokens >= 1, "must be at least 1")
+        self._require(
+            "held_out_max_tokens",
+            self.held_out_max_tokens >= self.held_out_min_tokens,
+            f"must not be less than held_out_min_tokens ({self.held_out_min_tokens})",
+        )
+        self._require(
+            "accumulate",
+            self.batch_size % self.accumulate == 0,
+            f"must divide batch_size ({self.batch_size})",
+        )
+        self.model(1)
+
+    def _require(self, name: str, holds: bool, otherwise: str) -> None:
+        if not holds:
+            raise ConfigError(f"{name}: {getattr(self, name)} {otherwise}.")
+
+    def model(self, vocabulary_size: int) -> ModelConfig:
+        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64.
+
+        Matrix products are fastest where all sizes are multiples of 64.
+        """
+        try:
+            return ModelConfig(
+                vocabulary_size=-(-vocabulary_size // 64) * 64,
+                width=self.width,
+                layers=self.layers,
+                heads=self.heads,
+                kv_heads=self.kv_heads,
+                mlp_width=self.mlp_width,
+                max_length=self.sequence_length,
+                rope_base=self.rope_base,
+                tied=self.tied,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Targets of one optimizer step, B T."""
+        return self.batch_size * self.sequence_length
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run: `steps`, or as many as `tokens` needs."""
+        return self.steps if self.tokens is None else -(-self.tokens // self.tokens_per_step)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of step 0 … total_steps - 1: linear warm-up, then half a cosine."""
+        warmup = math.ceil(self.warmup_share * self.total_steps)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        done = (step - warmup) / max(1, self.total_steps - 1 - warmup)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return self.learning_rate * (self.final_share + (1 - self.final_share) * cosine)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result: a checkpoint continues only with equal ones."""
+        settings = {k: v for k, v in asdict(self).items() if k not in NOT_IDENTITY}
+        return settings | {"steps": self.total_steps}
