@@ -102,8 +102,8 @@ def _match(pattern: Path) -> tuple[Path, list[Path]]:
         if glob.has_magic(step):
             break
         start /= step
-    matches = glob.glob(str(pattern), recursive=True)
-    return start, sorted(Path(match) for match in matches if Path(match).is_file())
+    rest = pattern.relative_to(start).as_posix()
+    return start, sorted(path for path in start.glob(rest) if path.is_file())
 
 
 def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping[str, External]]:

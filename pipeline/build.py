@@ -1,0 +1,331 @@
+"""Building: every step run or found done, then the manifest, written last."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from manifests.checksum import fingerprint, sha256_of_file
+from manifests.manifest import (
+    FILES_FILE,
+    FORMAT,
+    HISTORY,
+    MANIFEST_FILE,
+    RUN_FILE,
+    Manifest,
+    load_manifest,
+    manifest_text,
+    sealed,
+)
+from pipeline.catalog import Catalog
+from pipeline.corpus import External
+from pipeline.count import BASE_MEASURES, merge_cubes
+from pipeline.engine import Engine
+from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
+from pipeline.observer import Observer
+from pipeline.recipe import Recipe
+from pipeline.source import InputFile
+from pipeline.stage import Stage
+from pipeline.store import Store
+from pipeline.task import Json, Receipt, Task, finished
+from pipeline.walk import Walk, Walked
+
+
+class WorkspaceBusyError(RuntimeError):
+    """Another run holds the workspace."""
+
+
+@dataclass
+class StepTime:
+    """What one step did: tasks run, tasks found done, wall seconds. Never fingerprinted."""
+
+    step: str
+    stages: list[str]
+    ran: int
+    cached: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build: its manifest and how the run went."""
+
+    manifest: Manifest
+    steps: list[StepTime]
+    seconds: float
+
+
+@dataclass
+class _EngineSlot:
+    """An engine that is started when the first task needs it, or never."""
+
+    start: Callable[[], Engine]
+    engine: Engine | None = field(default=None)
+
+    def get(self) -> Engine:
+        if self.engine is None:
+            self.engine = self.start()
+        return self.engine
+
+    def close(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
+            self.engine = None
+
+
+class _Build(Walk):
+    """A walk that runs what is not there yet."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        store: Store,
+        inputs: Mapping[str, Sequence[InputFile]],
+        externals: Mapping[str, Mapping[str, External]],
+        slot: _EngineSlot,
+        observer: Observer,
+    ) -> None:
+        super().__init__(recipe, catalog, store, inputs, externals)
+        self.slot = slot
+        self.observer = observer
+        self.steps: list[StepTime] = []
+
+    def step(self, name: str, stages: list[str], tasks: list[Task]) -> list[list[Receipt]]:
+        started = time.perf_counter()
+        results: dict[int, list[Receipt]] = {}
+        missing: list[Task] = []
+        position: dict[int, int] = {}
+        for index, task in enumerate(tasks):
+            done = finished(task, self.store)
+            if done is not None:
+                results[index] = done
+            else:
+                position[id(task)] = index
+                missing.append(task)
+        if missing:
+            self.observer.step_started(name, missing, len(results))
+            for task, receipts in self.slot.get().run(missing):
+                results[position[id(task)]] = receipts
+                self.observer.task_done(name, task, receipts)
+            self.observer.step_ended(name)
+        self.steps.append(
+            StepTime(
+                name,
+                stages,
+                len(missing),
+                len(tasks) - len(missing),
+                time.perf_counter() - started,
+            )
+        )
+        return [results[index] for index in range(len(tasks))]
+
+
+def build(
+    recipe: Recipe,
+    catalog: Catalog,
+    engine: Callable[[Store], Engine],
+    observer: Observer,
+    version: str,
+) -> Built:
+    """Builds a corpus in the recipe's workspace; what is there already is not computed again.
+
+    ``engine`` starts an engine when the first task needs it. ``version`` is tamis' own, for the
+    manifest. Raises RecipeError, WorkspaceBusyError or TaskFailedError; the workspace can be built
+    on after any of them, and after a kill.
+    """
+    started = time.perf_counter()
+    store = Store(recipe.workspace.resolve())
+    store.root.mkdir(parents=True, exist_ok=True)
+    slot = _EngineSlot(lambda: engine(store))
+    with locked(store):
+        store.clear_temporary()
+        checksums = Checksums(store)
+        inputs = find_inputs(recipe, checksums)
+        externals = find_externals(recipe, checksums)
+        walk = _Build(recipe, catalog, store, inputs, externals, slot, observer)
+        try:
+            walked = walk.walk()
+        finally:
+            slot.close()
+        published = _publish(store, walked)
+        content = _content(recipe, inputs, externals, walked, published, store, version)
+        manifest = _write(store, content)
+        seconds = time.perf_counter() - started
+        store.replace_text(
+            RUN_FILE, manifest_text(_run(manifest, walk.steps, seconds, slot, walked, recipe))
+        )
+    return Built(manifest, walk.steps, seconds)
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    """Holds the workspace; the lock ends with the process, however it dies.
+
+    Raises WorkspaceBusyError when another run holds it.
+    """
+    with store.path(".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkspaceBusyError(
+                f"Another run is building in {store.root}. Wait for it, or give this one a"
+                " workspace of its own (--workspace)."
+            ) from None
+        yield
+
+
+def _publish(store: Store, walked: Walked) -> dict[str, dict[str, Json]]:
+    """Links the files meant for people to their names; removes links of an earlier build."""
+    wanted = dict(sorted(walked.published.items()))
+    folders = {Path(name).parts[0] for name in wanted if "/" in name}
+    for folder in folders:
+        for path in store.path(folder).rglob("*") if store.path(folder).exists() else ():
+            if path.is_file() and path.relative_to(store.root).as_posix() not in wanted:
+                path.unlink()
+    described = {}
+    for name, artefact in wanted.items():
+        target, origin = store.path(name), store.path(artefact)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not (target.exists() and target.samefile(origin)):
+            temporary = target.with_name(f".{target.name}.new")
+            temporary.unlink(missing_ok=True)
+            try:
+                temporary.hardlink_to(origin)
+            except OSError:
+                shutil.copyfile(origin, temporary)  # a file system without hard links
+            temporary.replace(target)
+        described[name] = {
+            "artefact": artefact,
+            "bytes": origin.stat().st_size,
+            "sha256": sha256_of_file(origin),
+        }
+    return described
+
+
+def _content(
+    recipe: Recipe,
+    inputs: Mapping[str, Sequence[InputFile]],
+    externals: Mapping[str, Mapping[str, External]],
+    walked: Walked,
+    published: Mapping[str, Json],
+    store: Store,
+    version: str,
+) -> dict[str, Json]:
+    cube = merge_cubes((r.value for r in walked.cube_receipts), walked.cube_keys)
+    cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
+    path = _write_files(store, walked)
+    resolved = recipe.resolved()
+    stages = []
+    for entry, declared in zip(recipe.entries, resolved["stages"], strict=True):
+        stage: Stage[Any] = entry.stage
+        stages.append(
+            {
+                "name": entry.name,
+                "use": entry.type,
+                "version": stage.version,
+                "config": declared["config"],
+                "files": _file_checksums(externals[entry.name]),
+                "drops": stage.drops,
+                "dimensions": list(stage.dimensions),
+                "measures": list(stage.measures),
+                "record": walked.records[entry.name],
+                **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
+            }
+        )
+    return {
+        "format": FORMAT,
+        "tamis": version,
+        "name": recipe.name,
+        "recipe": resolved,
+        "inputs": summarize_inputs(inputs),
+        "ingest": {"version": recipe.ingest.version, "sources": walked.ingested},
+        "quarantine": sorted(walked.quarantines),
+        "stages": stages,
+        "cube": cube,
+        "published": published,
+        "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
+    }
+
+
+def _file_checksums(files: Mapping[str, External]) -> dict[str, str]:
+    return {Path(written).name: file.sha256 for written, file in sorted(files.items())}
+
+
+def _stage_counts(
+    name: str, recipe: Recipe, cube: Mapping[str, Json], keys: int
+) -> dict[str, Json]:
+    """Documents and bytes in, kept, and dropped by reason, of one stage."""
+    order = {entry.name: index for index, entry in enumerate(recipe.entries)}
+    columns = cube["columns"]
+    by, why, source = columns.index("dropped_by"), columns.index("reason"), columns.index("source")
+    came = {"documents": 0, "bytes": 0}
+    dropped: dict[str, dict[str, int]] = {}
+    by_source: dict[str, dict[str, int]] = {}
+    for row in cube["rows"]:
+        if row[by] is not None and order[row[by]] < order[name]:
+            continue
+        documents, size = row[keys], row[keys + 1]
+        came["documents"] += documents
+        came["bytes"] += size
+        per_source = by_source.setdefault(row[source], {"documents_in": 0, "documents_dropped": 0})
+        per_source["documents_in"] += documents
+        if row[by] == name:
+            reason = dropped.setdefault(row[why], {"documents": 0, "bytes": 0})
+            reason["documents"] += documents
+            reason["bytes"] += size
+            per_source["documents_dropped"] += documents
+    lost = {key: sum(reason[key] for reason in dropped.values()) for key in came}
+    return {
+        "in": came,
+        "kept": {key: came[key] - lost[key] for key in came},
+        "dropped": dict(sorted(dropped.items())),
+        "by_source": dict(sorted(by_source.items())),
+    }
+
+
+def _write_files(store: Store, walked: Walked) -> str:
+    """The list of all files of the corpus, as Parquet; returns its workspace-relative path."""
+    frame = pl.DataFrame([asdict(file) for file in walked.files], infer_schema_length=None)
+    name = fingerprint([list(row) for row in frame.select("path", "sha256").rows()])
+    path = f"store/manifest/files/{name}/{FILES_FILE}"
+    target = store.path(path)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{FILES_FILE}.new")
+        frame.write_parquet(temporary, compression="zstd")
+        temporary.replace(target)
+    return path
+
+
+def _write(store: Store, content: Mapping[str, Json]) -> Manifest:
+    whole = sealed(content)
+    text = manifest_text(whole)
+    store.replace_text(f"{HISTORY}/{whole['fingerprint']}.json", text)
+    store.replace_text(MANIFEST_FILE, text)
+    return load_manifest(store.path(MANIFEST_FILE))
+
+
+def _run(
+    manifest: Manifest,
+    steps: Sequence[StepTime],
+    seconds: float,
+    slot: _EngineSlot,
+    walked: Walked,
+    recipe: Recipe,
+) -> dict[str, Json]:
+    return {
+        "fingerprint": manifest.fingerprint,
+        "seconds": round(seconds, 3),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "recipe_folder": str(recipe.folder),
+        "steps": [asdict(step) for step in steps],
+    }

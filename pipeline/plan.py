@@ -1,0 +1,183 @@
+"""Planning: what a build would run, what is up to date, and why something is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from manifests.manifest import Manifest, ManifestError, load_manifest
+from pipeline.catalog import Catalog
+from pipeline.corpus import External
+from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
+from pipeline.recipe import Recipe
+from pipeline.source import InputFile
+from pipeline.store import Store
+from pipeline.task import Json, Receipt, Task, finished
+from pipeline.walk import Walk
+
+UP_TO_DATE = "up to date"
+RUN = "run"
+DECIDE = "decide again"
+FOLLOWS = "run, if what comes before changes its input"
+
+
+@dataclass
+class StagePlan:
+    """One stage: what would happen, how much of it is done, and why."""
+
+    stage: str
+    state: str
+    tasks: int
+    missing: int
+    why: str
+
+
+class _NotReadyError(Exception):
+    """The walk cannot go on: a step's receipts are not there yet."""
+
+
+class _Plan(Walk):
+    """A walk that runs nothing, and stops where it would have to know a result."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        catalog: Catalog,
+        store: Store,
+        inputs: Mapping[str, Sequence[InputFile]],
+        externals: Mapping[str, Mapping[str, External]],
+    ) -> None:
+        super().__init__(recipe, catalog, store, inputs, externals)
+        self.plans: dict[str, StagePlan] = {}
+
+    def step(self, name: str, stages: list[str], tasks: list[Task]) -> list[list[Receipt]]:
+        receipts = [finished(task, self.store) for task in tasks]
+        missing = sum(done is None for done in receipts)
+        chain = bool(tasks and tasks[0].commits)
+        if chain:
+            self._chain(stages, tasks)
+            return [done or [] for done in receipts]
+        for stage in stages:
+            self._add(stage, len(tasks), missing, RUN)
+        if missing:
+            raise _NotReadyError(name)
+        return [done or [] for done in receipts]
+
+    def _chain(self, stages: list[str], tasks: list[Task]) -> None:
+        """The stages of a chain apart: measured anew, only decided anew, or done."""
+        for stage in stages:
+            measure = decide = total = 0
+            for task in tasks:
+                total += 1
+                outputs = [out for out in task.commits if out.split("/")[1] == stage]
+                lost = {
+                    out.split("/")[2] for out in outputs if self.store.receipt_json(out) is None
+                }
+                measure += "annotations" in lost
+                decide += bool(lost)
+            self._add(stage, total, decide, RUN if measure else DECIDE)
+
+    def _add(self, stage: str, tasks: int, missing: int, state: str) -> None:
+        have = self.plans.setdefault(stage, StagePlan(stage, UP_TO_DATE, 0, 0, ""))
+        have.tasks += tasks
+        have.missing += missing
+        if missing and have.state != RUN:
+            have.state = state
+
+
+def plan(recipe: Recipe, catalog: Catalog) -> list[StagePlan]:
+    """What ``build`` would do with the recipe now, stage by stage; nothing is run or written but
+    the checksums of input files.
+
+    Raises RecipeError when files that the recipe names are missing.
+    """
+    store = Store(recipe.workspace.resolve())
+    store.root.mkdir(parents=True, exist_ok=True)
+    checksums = Checksums(store)
+    inputs = find_inputs(recipe, checksums)
+    externals = find_externals(recipe, checksums)
+    walk = _Plan(recipe, catalog, store, inputs, externals)
+    stopped = False
+    try:
+        walk.walk()
+    except _NotReadyError:
+        stopped = True
+    causes = _causes(recipe, inputs, externals, _last(store))
+    names = ["ingest", *(entry.name for entry in recipe.entries), "manifest"]
+    plans = []
+    culprit = ""
+    for name in names:
+        planned = walk.plans.get(name)
+        if planned is None:
+            state = FOLLOWS if stopped else UP_TO_DATE
+            planned = StagePlan(name, state, 0, 0, "")
+        if planned.state != UP_TO_DATE:
+            planned.why = causes.get(name) or (
+                f"follows from {culprit}" if culprit else "not built yet"
+            )
+            culprit = name if causes.get(name) or not culprit else culprit
+        plans.append(planned)
+    return plans
+
+
+def _last(store: Store) -> Manifest | None:
+    try:
+        return load_manifest(store.root)
+    except ManifestError:
+        return None
+
+
+def _causes(
+    recipe: Recipe,
+    inputs: Mapping[str, Sequence[InputFile]],
+    externals: Mapping[str, Mapping[str, External]],
+    last: Manifest | None,
+) -> dict[str, str]:
+    """What changed since the last manifest, by stage."""
+    if last is None:
+        return {}
+    causes: dict[str, list[str]] = {}
+    before = last.content
+    for source, summary in summarize_inputs(inputs).items():
+        if before["inputs"].get(source) != summary:
+            word = "changed" if source in before["inputs"] else "is new"
+            causes.setdefault("ingest", []).append(f"input {source} {word}")
+    for source in before["inputs"]:
+        if source not in inputs:
+            causes.setdefault("ingest", []).append(f"input {source} is gone")
+    resolved = recipe.resolved()
+    for change in _changes("ingest", before["recipe"]["ingest"], resolved["ingest"]):
+        causes.setdefault("ingest", []).append(change)
+    known = {stage["name"]: stage for stage in before["stages"]}
+    for entry, now in zip(recipe.entries, resolved["stages"], strict=True):
+        then = known.get(entry.name)
+        if then is None:
+            causes[entry.name] = ["the stage is new"]
+            continue
+        changes = _changes("", then["config"], now["config"])
+        if then["version"] != entry.stage.version:
+            changes.append(f"stage version {then['version']} → {entry.stage.version}")
+        checksums = {name.rsplit("/", 1)[-1]: e.sha256 for name, e in externals[entry.name].items()}
+        for name, checksum in checksums.items():
+            if then["files"].get(name) not in (None, checksum):
+                changes.append(f"file {name} changed")
+        if changes:
+            causes[entry.name] = changes
+    return {name: "; ".join(changes) for name, changes in causes.items()}
+
+
+def _changes(place: str, before: Json, now: Json) -> list[str]:
+    """The keys in which two configs differ, as ``key: old → new``."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        found: list[str] = []
+        for key in sorted({*before, *now}):
+            inner = f"{place}.{key}" if place else str(key)
+            found += _changes(inner, before.get(key), now.get(key))
+        return found
+    return [] if before == now else [f"{place}: {_short(before)} → {_short(now)}"]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
