@@ -14,7 +14,9 @@ CATALOG_FILE = Path(__file__).with_name("packages.json")
 # Raised whenever the writers would produce other bytes from the same packages.
 LAYOUT_VERSION = 1
 
-SourceName = Literal["web", "docs", "translations", "math", "code", "notices", "forum", "benchmarks"]
+SourceName = Literal[
+    "web", "docs", "translations", "math", "code", "notices", "forum", "benchmarks"
+]
 Kind = Literal["prose", "code", "mathematics"]
 
 
@@ -90,7 +92,7 @@ class Catalog:
 
     packages: tuple[Package, ...]
     models: tuple[Model, ...]
-    notices: Take
+    notices: tuple[Take, ...]
     raw: bytes
 
     @cached_property
@@ -101,7 +103,7 @@ class Catalog:
 
 class CatalogFile(Strict):
     comment: str
-    notices: tuple[str, ...]
+    notices: tuple[Take, ...]
     packages: tuple[Package, ...]
     models: tuple[Model, ...]
 
@@ -135,6 +137,6 @@ def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
     return Catalog(
         packages=tuple(sorted(parsed.packages, key=lambda package: package.file)),
         models=parsed.models,
-        notices=Take(source="notices", include=parsed.notices),
+        notices=parsed.notices,
         raw=raw,
     )

@@ -104,12 +104,14 @@ def cut(line: str, longest: int) -> list[str]:
     return [*pieces, line]
 
 
-def documents_of(member: Member, origin: Distribution, kind: str) -> list[Document]:
+def documents_of(
+    member: Member, origin: Distribution, kind: str, longest: int = LONGEST_BYTES
+) -> list[Document]:
     """A text file as one document, or as several when it is long; none when it is not UTF-8."""
     text = member.text()
     if text is None:
         return []
-    pieces = split_text(text)
+    pieces = split_text(text, longest)
     return [
         Document(
             text=piece,

@@ -123,9 +123,7 @@ def fetch(directory: Path, batch: Sequence[Distribution], backends: Path) -> Non
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=directory) as scratch:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(
-            "".join(
-                f"{item.name}=={item.version} --hash=sha256:{item.sha256}\n" for item in batch
-            ),
+            "".join(f"{item.name}=={item.version} --hash=sha256:{item.sha256}\n" for item in batch),
             "utf-8",
         )
         arrived = Path(scratch, "files")

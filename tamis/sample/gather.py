@@ -26,6 +26,8 @@ BENCHMARK = "HumanEval.jsonl.gz"
 
 SMALLEST_CODE_BYTES = 600
 LARGEST_CODE_BYTES = 120_000
+# Change logs run to megabytes; cut to the size of a licence they stay comparable with one another.
+LONGEST_NOTICE_BYTES = 24_000
 
 
 @dataclass
@@ -78,7 +80,7 @@ def take_all(downloads: Path, catalog: Catalog) -> Harvest:
     """Read every package once and sort its files to their sources."""
     harvest = Harvest()
     for package in catalog.packages:
-        take_package(downloads / package.file, package, (*package.takes, catalog.notices), harvest)
+        take_package(downloads / package.file, package, (*package.takes, *catalog.notices), harvest)
     for documents in harvest.documents.values():
         documents.sort(key=lambda document: document.order)
     return harvest
@@ -143,9 +145,9 @@ def documents_for(member: Member, package: Package, take: Take) -> Iterable[Docu
         if not SMALLEST_CODE_BYTES <= len(member.data) <= LARGEST_CODE_BYTES:
             return []
         text = member.text()
-        return (
-            [Document(text, package, member.path, take.kind, member.timestamp)] if text else []
-        )
+        return [Document(text, package, member.path, take.kind, member.timestamp)] if text else []
+    if take.source == "notices":
+        return documents_of(member, package, take.kind, LONGEST_NOTICE_BYTES)
     return documents_of(member, package, take.kind)
 
 
@@ -172,9 +174,7 @@ def write_sources(directory: Path, harvest: Harvest) -> Summary:
     for page in pages:
         origins.append(Origin.of_file("web.warc.gz", page.origin, page.member, page.url))
     html = [page for page in pages if page.content_type.startswith("text/html")]
-    summary.add(
-        "web", "warc (gz)", len(html), sum(len(page.member.data) for page in html), "HTML"
-    )
+    summary.add("web", "warc (gz)", len(html), sum(len(page.member.data) for page in html), "HTML")
 
     forum = forum_documents(
         [member for _, member in harvest.threads], harvest.threads[0][0], packed.data, benchmark
@@ -198,12 +198,9 @@ def write_sources(directory: Path, harvest: Harvest) -> Summary:
         documents = harvest.documents[folder]
         write_files(directory / folder, documents)
         origins += (
-            Origin.of_record(f"{folder}/{file_name(document)}", document)
-            for document in documents
+            Origin.of_record(f"{folder}/{file_name(document)}", document) for document in documents
         )
         summary.add_documents(folder, "files", documents)
     write_origins(directory / "ORIGINS.tsv", origins)
-    (directory / "SUMMARY.json").write_text(
-        json.dumps(summary.as_dict(), indent=2) + "\n", "utf-8"
-    )
+    (directory / "SUMMARY.json").write_text(json.dumps(summary.as_dict(), indent=2) + "\n", "utf-8")
     return summary

@@ -26,14 +26,10 @@ class Origin:
     note: str = ""
 
     @classmethod
-    def of_file(
-        cls, file: str, origin: Distribution, member: Member, record: str = ""
-    ) -> "Origin":
+    def of_file(cls, file: str, origin: Distribution, member: Member, record: str = "") -> "Origin":
         """A file taken over byte for byte, as a file or as the payload of a record."""
         sha256 = hashlib.sha256(member.data).hexdigest()
-        return cls(
-            file, record, origin.name, origin.version, member.path, origin.licence, sha256
-        )
+        return cls(file, record, origin.name, origin.version, member.path, origin.licence, sha256)
 
     @classmethod
     def of_record(cls, file: str, document: Document) -> "Origin":

@@ -12,7 +12,7 @@ from tamis.sample.documents import SHORTEST_BYTES, Document, size
 # About a page of text: enough to tell the language and to be deduplicated as a document.
 DOCUMENT_BYTES = 4_000
 # Labels of buttons and menus are shorter than this; what is longer is mostly sentences.
-SHORTEST_MESSAGE_BYTES = 24
+SHORTEST_MESSAGE_BYTES = 40
 
 LOCALE = re.compile(r"(?:^|/)(?:locale|locales|translations)/([A-Za-z]{2,3}(?:[_@-]\w+)*)/")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -123,8 +123,7 @@ def translated_documents(member: Member, origin: Distribution) -> list[Document]
         messages = parse_po(text)
     except ValueError as error:
         raise SampleError(
-            f"{origin.file}: {member.path}: {error}\n"
-            "  Exclude it in tamis/sample/packages.json."
+            f"{origin.file}: {member.path}: {error}\n  Exclude it in tamis/sample/packages.json."
         ) from error
     pages = in_pages(translated_passages(messages))
     return [
