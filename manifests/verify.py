@@ -1,0 +1,136 @@
+"""Verifying: every file's checksum, every ledger's rows, and that no document was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.checksum import sha256_of_file
+from manifests.manifest import Manifest
+from manifests.schema import KEEP
+
+
+@dataclass
+class Verification:
+    """What was checked and every fault found, each with file, problem and cure."""
+
+    files: int = 0
+    bytes: int = 0
+    documents: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was wrong."""
+        return not self.faults
+
+
+def verify_workspace(manifest: Manifest) -> Verification:
+    """Checks the workspace against its manifest.
+
+    Checksums and sizes of all files; ids of every ledger equal to its documents part's, row by row;
+    counts in the manifest equal to the ledgers'; for every source and stage
+    ``in = kept + dropped``, and ``records = documents + quarantined + skipped`` at ingest.
+    """
+    result = Verification()
+    root = manifest.workspace
+    index = root / manifest.content["files"]["path"]
+    if not _sound(result, root, index, manifest.content["files"]["sha256"], None):
+        return result
+    damaged: set[str] = set()
+    for file in manifest.files.iter_rows(named=True):
+        if not _sound(result, root, root / file["path"], file["sha256"], file["bytes"]):
+            damaged.add(file["path"])
+    for name, published in manifest.content["published"].items():
+        _sound(result, root, root / name, published["sha256"], published["bytes"])
+    _ingest_conserves(result, manifest)
+    _stages_conserve(result, manifest)
+    if not damaged:
+        _ledgers_agree(result, manifest)
+    return result
+
+
+def _sound(result: Verification, root: Path, path: Path, sha256: str, size: int | None) -> bool:
+    shown = path.relative_to(root)
+    cure = f"Remove the folder {shown.parent} and build again."
+    result.files += 1
+    if not path.exists():
+        result.faults.append(f"{shown}: is missing. Build again to write it anew.")
+        return False
+    have = path.stat().st_size
+    result.bytes += have
+    if size is not None and have != size:
+        result.faults.append(f"{shown}: has {have} bytes, the manifest says {size}. {cure}")
+        return False
+    if sha256_of_file(path) != sha256:
+        result.faults.append(f"{shown}: does not match its checksum: its bytes changed. {cure}")
+        return False
+    return True
+
+
+def _ingest_conserves(result: Verification, manifest: Manifest) -> None:
+    for source, counts in manifest.content["ingest"]["sources"].items():
+        out = counts["documents"] + sum(counts["quarantined"].values())
+        out += sum(counts["skipped"].values())
+        if counts["records"] != out:
+            result.faults.append(
+                f"source {source}: {counts['records']} records were read, but documents,"
+                f" quarantined and skipped add up to {out}."
+            )
+        result.documents += counts["documents"]
+
+
+def _stages_conserve(result: Verification, manifest: Manifest) -> None:
+    cube = manifest.cube
+    if int(cube["documents"].sum() or 0) != result.documents:
+        result.faults.append(
+            f"the counts cover {cube['documents'].sum()} documents, but ingest wrote"
+            f" {result.documents}."
+        )
+    came = {"documents": result.documents, "bytes": int(cube["bytes"].sum() or 0)}
+    for stage in manifest.content["stages"]:
+        for unit, amount in came.items():
+            lost = sum(reason[unit] for reason in stage["dropped"].values())
+            if stage["in"][unit] != amount or stage["kept"][unit] != amount - lost:
+                result.faults.append(
+                    f"stage {stage['name']}: {amount} {unit} came from the stage before, but it"
+                    f" counts {stage['in'][unit]} in, {stage['kept'][unit]} kept, {lost} dropped."
+                )
+            came[unit] = stage["kept"][unit]
+
+
+def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
+    """Ledger rows are the documents' rows; verdicts add up to the manifest's counts."""
+    root = manifest.workspace
+    dropped: dict[tuple[str, str], int] = {}
+    for (part,), files in manifest.files.sort("part").group_by("part", maintain_order=True):
+        documents = files.filter(pl.col("role") == "documents")["path"][0]
+        ids = pq.read_table(root / documents, columns=["id"])["id"]
+        for file in files.filter(pl.col("role") != "documents").iter_rows(named=True):
+            columns = ["id", "verdict"] if file["role"] == "verdicts" else ["id"]
+            ledger = pq.read_table(root / file["path"], columns=columns)
+            if not ledger["id"].equals(ids):
+                result.faults.append(
+                    f"{file['path']}: its ids are not those of documents part {part} ({documents})."
+                )
+            if file["role"] == "verdicts":
+                for pair in ledger["verdict"].cast(pa.string()).value_counts().to_pylist():
+                    if pair["values"] is not None and pair["values"] != KEEP:
+                        key = (file["stage"], pair["values"])
+                        dropped[key] = dropped.get(key, 0) + pair["counts"]
+    for stage in manifest.content["stages"]:
+        for reason, counts in stage["dropped"].items():
+            found = dropped.pop((stage["name"], reason), 0)
+            if found != counts["documents"]:
+                result.faults.append(
+                    f"stage {stage['name']}: the manifest counts {counts['documents']} documents"
+                    f" dropped as {reason}, the ledger {found}."
+                )
+    for (name, reason), found in sorted(dropped.items()):
+        result.faults.append(
+            f"stage {name}: the ledger drops {found} documents as {reason}, the manifest none."
+        )
