@@ -85,7 +85,7 @@ def fit(paragraph: str, longest: int) -> list[str]:
     blocks: list[str] = []
     current: list[str] = []
     held = 0
-    for line in (piece for line in paragraph.split("\n") for piece in cut(line, longest)):
+    for line in (piece for whole in paragraph.split("\n") for piece in cut(whole, longest)):
         if current and held + 1 + size(line) > longest:
             blocks.append("\n".join(current))
             current, held = [], 0

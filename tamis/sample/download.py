@@ -199,6 +199,6 @@ def wrong_hash(item: Distribution, found: str) -> SampleError:
     return SampleError(
         f"{item.file}: the package index serves a file with SHA-256\n    {found}\n"
         f"  but tamis/sample/packages.json pins\n    {item.sha256}\n"
-        "  Nothing was kept. Remove pip's cache (`pip cache purge`) and check which index or mirror "
-        "pip uses (`pip config list`); if the project replaced the file, pin its new hash."
+        "  Nothing was kept. Empty pip's cache (`pip cache purge`) and check which index or mirror "
+        "it uses (`pip config list`); if the project replaced the file, pin its new hash."
     )

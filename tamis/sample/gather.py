@@ -13,7 +13,7 @@ from tamis.sample.docstrings import docstring_documents
 from tamis.sample.documents import Document, documents_of, sample_of, size
 from tamis.sample.download import Progress, download
 from tamis.sample.forum import forum_documents
-from tamis.sample.origins import Origin, Summary, write_origins
+from tamis.sample.origins import HTML, Origin, Summary, write_origins
 from tamis.sample.stamp import is_current, remove_stamp, write_stamp
 from tamis.sample.translations import translated_documents
 from tamis.sample.web import Page, page_of, write_warc
@@ -174,7 +174,7 @@ def write_sources(directory: Path, harvest: Harvest) -> Summary:
     for page in pages:
         origins.append(Origin.of_file("web.warc.gz", page.origin, page.member, page.url))
     html = [page for page in pages if page.content_type.startswith("text/html")]
-    summary.add("web", "warc (gz)", len(html), sum(len(page.member.data) for page in html), "HTML")
+    summary.add("web", "warc (gz)", len(html), sum(len(page.member.data) for page in html), HTML)
 
     forum = forum_documents(
         [member for _, member in harvest.threads], harvest.threads[0][0], packed.data, benchmark

@@ -3,7 +3,7 @@
 `pip download` asks a source distribution's build backend for metadata before it saves the file. For
 the sample only the file is wanted, so this module is put in the place of the usual backends (see
 `download.py`): no code of the downloaded project runs, no build requirement is fetched, and no
-compiler is needed. It must stay free of imports from elsewhere: pip runs it in a process of its own.
+compiler is needed. It imports nothing of tamis: pip runs it in a process of its own.
 """
 
 from pathlib import Path

@@ -9,6 +9,7 @@ from tamis.sample.archive import Member
 from tamis.sample.catalog import Distribution
 from tamis.sample.documents import Document, size
 
+HTML = "HTML pages"
 COLUMNS = ("file", "record", "package", "version", "path", "licence", "sha256", "note")
 
 
@@ -56,7 +57,7 @@ def write_origins(path: Path, origins: Iterable[Origin]) -> None:
 
 @dataclass
 class Summary:
-    """How much every source holds."""
+    """How much every source holds. The bytes of `web` are HTML, of all others text."""
 
     rows: list[tuple[str, str, int, int, str]] = field(default_factory=list)
 
@@ -86,6 +87,6 @@ class Summary:
         for source, form, documents, n_bytes, holds in self.rows:
             lines.append(f"{source:<14}{form:<13}{documents:>10,}{n_bytes / 1e6:>8.1f}  {holds}")
         documents = sum(row[2] for row in self.rows)
-        megabytes = sum(row[3] for row in self.rows) / 1e6
-        lines.append(f"{'total':<27}{documents:>10,}{megabytes:>8.1f}")
+        text = sum(row[3] for row in self.rows if row[4] != HTML) / 1e6
+        lines.append(f"{'total':<27}{documents:>10,}{text:>8.1f}  without the HTML")
         return "\n".join(lines)

@@ -91,7 +91,7 @@ def translated_passages(messages: Iterable[Message]) -> Iterator[str]:
 
 
 def in_pages(passages: Iterable[str], page_bytes: int = DOCUMENT_BYTES) -> list[str]:
-    """Passages as paragraphs of pages of about `page_bytes`; a short last page joins its neighbour."""
+    """Passages as paragraphs of pages of about `page_bytes`; a short last page joins another."""
     pages: list[list[str]] = []
     held = 0
     for passage in passages:
