@@ -19,8 +19,8 @@ def part_files(manifest: Manifest) -> Iterator[tuple[int, pl.DataFrame]]:
 
 
 def fates(manifest: Manifest, dimensions: list[str] | None = None) -> pl.DataFrame:
-    """One row a document: ``id``, ``source``, ``locator``, ``dropped_by``, ``reason`` (both null for
-    what was kept), and the named dimension columns.
+    """One row a document: ``id``, ``source``, ``locator``, ``dropped_by`` and ``reason`` (both null
+    for what was kept), and the named dimension columns.
 
     Raises FileNotFoundError when ledgers of the manifest are no longer in its workspace.
     """

@@ -1,0 +1,66 @@
+# Every target sets up what it needs. Variables: RECIPE, WORKSPACE, ENGINE, WORKERS, RAY_ADDRESS, LLM, PYTHON.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+VLLM_VENV := .venv-vllm
+RECIPE ?= recipes/sample.yaml
+ENGINE ?= ray
+SAMPLE := sample
+
+build_options = --engine $(ENGINE) \
+	$(if $(WORKSPACE),--workspace $(WORKSPACE)) \
+	$(if $(WORKERS),--workers $(WORKERS)) \
+	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
+	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm --set stages.quality.judge.interpreter=../$(VLLM_VENV)/bin/python)
+
+.PHONY: corpus plan train report test test-all lint bench bench-dedupe bench-decontaminate install install-dev vllm clean
+
+corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),$(SAMPLE)/.complete) $(if $(filter vllm,$(LLM)),vllm)
+	$(BIN)/tamis build $(RECIPE) $(build_options)
+
+plan: $(STAMP)
+	$(BIN)/tamis plan $(RECIPE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
+
+train: $(STAMP)
+	$(BIN)/tamis train $(or $(WORKSPACE),corpus/sample)
+
+report: $(STAMP)
+	$(BIN)/tamis verify $(or $(WORKSPACE),corpus/sample)
+
+test: $(DEV_STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: $(DEV_STAMP) $(SAMPLE)/.complete
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(DEV_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: bench-dedupe bench-decontaminate
+	$(BIN)/python -m benchmarks.heuristics
+
+bench-dedupe bench-decontaminate: bench-%: $(DEV_STAMP) $(SAMPLE)/.complete
+	$(BIN)/python -m benchmarks.$*
+
+install: $(STAMP)
+install-dev: $(DEV_STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(DEV_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,bench]"
+	touch $@
+
+$(SAMPLE)/.complete: $(STAMP)
+	$(BIN)/python -m tamis.sample --out $(SAMPLE)
+	touch $@
+
+clean:
+	rm -rf corpus build .mypy_cache .ruff_cache .pytest_cache .hypothesis

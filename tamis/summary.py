@@ -1,0 +1,323 @@
+"""What a person is shown: the summary of a build, a plan, a story, a diff."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from manifests.diff import Diff, kept_by, tokens_measure
+from manifests.explain import Story
+from manifests.manifest import Manifest
+from manifests.schema import KEEP
+from manifests.verify import Verification
+from pipeline.build import Built
+from pipeline.plan import UP_TO_DATE, StagePlan
+
+_REASONS = 4
+"""Reasons shown a stage; the rest are added up."""
+
+
+def show_build(console: Console, built: Built) -> None:
+    """The table of stages, the mixture, what stages have to say, the fingerprint, the places."""
+    manifest = built.manifest
+    console.print(_stages_table(built))
+    console.print(_mixture_table(manifest))
+    for line in _notes(manifest):
+        console.print(line)
+    ran = sum(step.ran for step in built.steps)
+    cached = sum(step.cached for step in built.steps)
+    console.print(
+        f"[bold]{escape(manifest.content['name'])}[/]  fingerprint"
+        f" [bold]{manifest.fingerprint}[/]  {ran} tasks run, {cached} found done,"
+        f" {built.seconds:.1f} s"
+    )
+    root = _near(manifest.workspace)
+    for what, place in (
+        ("manifest", "manifest.json"),
+        ("shards", "shards/"),
+        ("ledgers", "store/"),
+    ):
+        if (manifest.workspace / place).exists():
+            console.print(f"  {what:<9} {root}/{place}", highlight=False)
+    quarantined = sum(
+        sum(counts["quarantined"].values())
+        for counts in manifest.content["ingest"]["sources"].values()
+    )
+    if quarantined:
+        console.print(f"  quarantine {quarantined:,} damaged records, in:", highlight=False)
+        for path in manifest.content["quarantine"]:
+            console.print(f"             {root}/{path}", highlight=False)
+
+
+def _stages_table(built: Built) -> Table:
+    manifest = built.manifest
+    seconds: dict[str, float] = {}
+    ran: dict[str, int] = {}
+    for step in built.steps:
+        for stage in step.stages:
+            seconds[stage] = seconds.get(stage, 0.0) + step.seconds / len(step.stages)
+            ran[stage] = ran.get(stage, 0) + step.ran
+    table = Table(box=box.SIMPLE_HEAD, title="What happened to the documents", title_justify="left")
+    table.add_column("stage")
+    for name in ("in", "kept", "dropped", "MB in", "MB kept"):
+        table.add_column(name, justify="right")
+    table.add_column("dropped by reason", overflow="fold")
+    table.add_column("seconds", justify="right")
+    sources = manifest.content["ingest"]["sources"].values()
+    records = sum(counts["records"] for counts in sources)
+    documents = sum(counts["documents"] for counts in sources)
+    aside: dict[str, int] = {}
+    for counts in sources:
+        for kind in ("quarantined", "skipped"):
+            for reason, count in counts[kind].items():
+                name = f"{reason} ({kind})" if kind == "quarantined" else reason
+                aside[name] = aside.get(name, 0) + count
+    table.add_row(
+        "ingest",
+        f"{records:,}",
+        f"{documents:,}",
+        f"{records - documents:,}",
+        _mb(sum(counts["record_bytes"] for counts in sources)),
+        _mb(sum(counts["bytes"] for counts in sources)),
+        _reasons(aside),
+        _seconds("ingest", seconds, ran),
+    )
+    for stage in manifest.content["stages"]:
+        dropped = {reason: n["documents"] for reason, n in stage["dropped"].items()}
+        table.add_row(
+            stage["name"],
+            f"{stage['in']['documents']:,}",
+            f"{stage['kept']['documents']:,}",
+            f"{sum(dropped.values()):,}" if stage["drops"] else "",
+            _mb(stage["in"]["bytes"]),
+            _mb(stage["kept"]["bytes"]),
+            _reasons(dropped),
+            _seconds(stage["name"], seconds, ran),
+        )
+    return table
+
+
+def _seconds(stage: str, seconds: dict[str, float], ran: dict[str, int]) -> str:
+    if not ran.get(stage):
+        return "[dim]cached"
+    return f"{seconds[stage]:.1f}"
+
+
+def _reasons(dropped: dict[str, int]) -> str:
+    ordered = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    shown = [f"{escape(reason)} {count:,}" for reason, count in ordered[:_REASONS]]
+    if len(ordered) > _REASONS:
+        shown.append(f"{len(ordered) - _REASONS} more {sum(c for _, c in ordered[_REASONS:]):,}")
+    return ", ".join(shown)
+
+
+def _mixture_table(manifest: Manifest) -> RenderableType:
+    """Shares of tokens by domain, before the balance and after."""
+    dimension = next(
+        (d for d in ("domain", "kind", "source") if d in manifest.cube.columns), "source"
+    )
+    measure = tokens_measure(manifest)
+    kept = kept_by(manifest, dimension).sort("tokens", "group", descending=[True, False])
+    total = max(1, int(kept["tokens"].sum() or 0))
+    table = Table(box=box.SIMPLE_HEAD, title="The mixture", title_justify="left")
+    table.add_column(dimension)
+    for name in ("documents", "tokens" if measure else "", "share"):
+        table.add_column(name, justify="right")
+    targets = _targets(manifest)
+    if targets:
+        for name in ("target", "natural", "epochs"):
+            table.add_column(name, justify="right")
+    for group, documents, tokens in kept.iter_rows():
+        row = [escape(group), f"{documents:,}", f"{tokens:,}", f"{100 * tokens / total:.1f} %"]
+        if targets:
+            goal = targets.get(group, {})
+            for key, unit in (("target", 100), ("natural", 100), ("epochs", 1)):
+                value = goal.get(key)
+                shown = (
+                    "" if value is None else f"{unit * value:.1f} %" if unit > 1 else f"{value:.2f}"
+                )
+                row.append(shown)
+        table.add_row(*row)
+    table.add_section()
+    table.add_row("all", f"{kept['documents'].sum():,}", f"{total:,}", "100 %")
+    return table
+
+
+def _targets(manifest: Manifest) -> dict[str, dict[str, float]]:
+    for stage in manifest.content["stages"]:
+        mixture = stage["record"].get("mixture")
+        if isinstance(mixture, dict):
+            return {str(name): dict(row) for name, row in mixture.items()}
+    return {}
+
+
+def _notes(manifest: Manifest) -> list[RenderableType]:
+    """Plain sentences that stages put on record, and the trainer's result."""
+    notes: list[RenderableType] = []
+    for stage in manifest.content["stages"]:
+        for sentence in stage["record"].get("says", []):
+            notes.append(Text.assemble((f"{stage['name']}: ", "bold"), sentence))
+    result = manifest.workspace / "training" / "result.json"
+    if result.exists():
+        trained = json.loads(result.read_text())
+        notes.append(
+            Text.assemble(
+                ("train: ", "bold"),
+                f"held-out loss {trained['loss_before']:.3f} before,"
+                f" {trained['loss_after']:.3f} after (nats a token)",
+            )
+        )
+    return notes
+
+
+def show_plan(console: Console, plans: list[StagePlan]) -> None:
+    """A line a stage: what would run and why."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("stage")
+    table.add_column("what would happen")
+    table.add_column("tasks", justify="right")
+    table.add_column("why", overflow="fold")
+    for stage in plans:
+        done = stage.state == UP_TO_DATE
+        tasks = f"{stage.missing} of {stage.tasks}" if stage.tasks else ""
+        table.add_row(
+            stage.stage,
+            f"[dim]{stage.state}" if done else f"[bold]{stage.state}",
+            "" if done else tasks,
+            escape(stage.why),
+        )
+    console.print(table)
+    if all(stage.state == UP_TO_DATE for stage in plans):
+        console.print("Everything is up to date.")
+
+
+def show_story(console: Console, story: Story) -> None:
+    """One document through every stage."""
+    console.print(f"[bold]{story.id}[/]  {escape(story.source)}: {escape(story.locator)}")
+    if story.url:
+        console.print(f"  {story.url}", highlight=False)
+    excerpt = " ".join(story.text[:240].split())
+    console.print(Text(f"  {story.n_bytes:,} bytes: {excerpt}…", style="dim"))
+    for step in story.steps:
+        console.print(_step_lines(step))
+    console.print(Text.assemble(("→ ", "bold"), (story.outcome, "bold")))
+
+
+def _step_lines(step: Any) -> RenderableType:
+    verdict = step.verdict or "noted"
+    style = "red" if step.verdict not in (None, KEEP) else "green" if step.verdict else "dim"
+    line = Text.assemble((f"{step.stage:<14}", "bold"), (verdict, style))
+    if step.score is not None and step.threshold is not None:
+        sign = ">" if step.score > step.threshold else "<" if step.score < step.threshold else "="
+        line.append(f"  {step.score:g} {sign} {step.threshold:g}")
+    lines: list[RenderableType] = [line]
+    facts = ", ".join(f"{name} {_value(value)}" for name, value in step.annotations.items())
+    if facts:
+        lines.append(Text(f"    {facts}", style="dim"))
+    for name, reference in step.references.items():
+        lines.append(Text(f"    {name}: {reference}"))
+    for match in step.matches:
+        facts = ", ".join(
+            f"{name} {_value(value)}" for name, value in match.facts.items() if name != "item_text"
+        )
+        lines.append(Text(f"    characters {match.start}-{match.end}: {facts}"))
+        lines.append(Text(f"      document: {_short(match.text)}", style="yellow"))
+        if "item_text" in match.facts:
+            lines.append(Text(f"      item:     {_short(str(match.facts['item_text']))}", "yellow"))
+    return Group(*lines)
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else _short(str(value), 120)
+
+
+def _short(text: str, most: int = 300) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else f"{flat[: most - 1]}…"
+
+
+def show_diff(console: Console, diff: Diff) -> None:
+    """Causes, then effects, then the documents that moved."""
+    console.print(f"[bold]{diff.before}[/] → [bold]{diff.after}[/]")
+    if diff.before == diff.after:
+        console.print("The corpora are the same.")
+        return
+    causes = Table(box=box.SIMPLE_HEAD, title="Causes", title_justify="left")
+    for name in ("what", "before", "after"):
+        causes.add_column(name, overflow="fold")
+    for cause in diff.causes:
+        causes.add_row(cause.what, _shown(cause.before), _shown(cause.after))
+    console.print(causes)
+    stages = Table(box=box.SIMPLE_HEAD, title="Documents by stage", title_justify="left")
+    for name in ("stage", "in", "dropped"):
+        stages.add_column(name, justify="left" if name == "stage" else "right")
+    for effect in diff.stages:
+        stages.add_row(
+            effect.stage,
+            _change(effect.in_before, effect.in_after),
+            _change(effect.dropped_before, effect.dropped_after),
+        )
+    console.print(stages)
+    groups = Table(box=box.SIMPLE_HEAD, title="What is kept", title_justify="left")
+    for name in ("by", "group", "documents", "tokens"):
+        groups.add_column(name, justify="left" if name in ("by", "group") else "right")
+    for group in diff.groups:
+        groups.add_row(
+            group.dimension,
+            escape(group.group),
+            _change(group.documents_before, group.documents_after),
+            _change(group.tokens_before, group.tokens_after),
+        )
+    console.print(groups)
+    if diff.moves is None:
+        console.print("Documents cannot be compared: the ledgers of one side are gone.")
+        return
+    for move in diff.moves:
+        console.print(f"[bold]{move.documents:,}[/] documents: {move.before} → {move.after}")
+        for locator in move.sample:
+            console.print(f"    {escape(locator)}", highlight=False, style="dim")
+
+
+def _shown(value: Any) -> str:
+    return "—" if value is None else escape(_short(str(value), 100))
+
+
+def _change(before: int | None, after: int | None) -> str:
+    if before is None or after is None:
+        return f"{_count(before)} → {_count(after)}"
+    if before == after:
+        return f"{after:,}"
+    return f"{before:,} → {after:,} ({after - before:+,})"
+
+
+def _count(value: int | None) -> str:
+    return "—" if value is None else f"{value:,}"
+
+
+def show_verification(console: Console, result: Verification) -> None:
+    """Faults, or that there are none."""
+    for fault in result.faults:
+        console.print(f"[red]✗[/] {escape(fault)}", highlight=False)
+    if result.passed:
+        console.print(
+            f"[green]✓[/] {result.files:,} files, {_mb(result.bytes)} MB and"
+            f" {result.documents:,} documents: checksums, rows and counts agree."
+        )
+
+
+def _mb(amount: int) -> str:
+    return f"{amount / 1e6:,.1f}"
+
+
+def _near(path: Path) -> Path:
+    try:
+        return path.resolve().relative_to(Path.cwd())
+    except ValueError:
+        return path
