@@ -78,11 +78,24 @@ def planted_answer(problem: dict[str, str]) -> Answer:
     return Answer(function.name, ast.get_docstring(function) or "", source)
 
 
+def without_docstring(answer: Answer) -> str:
+    """The source of an answer without the explanation that the layout prints before it."""
+    function = next(
+        node
+        for node in ast.parse(answer.source).body
+        if isinstance(node, ast.FunctionDef) and node.name == answer.name
+    )
+    docstring = function.body[0]
+    lines = answer.source.split("\n")
+    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+
 def lay_out(answer: Answer, layout: str) -> str:
     """One answer in one of `LAYOUTS`."""
-    code = answer.source.strip("\n")
     if layout == "verbatim":
+        code = answer.source.strip("\n")
         return f"Here is what I use for {answer.name}:\n\n{code}\n"
+    code = without_docstring(answer).strip("\n")
     if layout == "tutorial":
         return (
             f"## Writing `{answer.name}`\n\n{answer.explanation}\n\n"

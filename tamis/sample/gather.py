@@ -40,15 +40,15 @@ class Harvest:
     benchmark: tuple[Package, Member] | None = None
 
 
-def gather(directory: Path, progress: Progress = print) -> None:
+def gather(directory: Path, progress: Progress = print, catalog: Catalog | None = None) -> None:
     """Bring the whole sample to `directory`; nothing is done when it is there already.
 
     Needs the network for what `directory/downloads` does not hold yet. An interrupted call leaves
-    the previous sample, or none, and what it downloaded.
+    the previous sample, or none, and what it downloaded. `catalog` is `packages.json` unless given.
 
     Raises SampleError naming the file at fault and the cure.
     """
-    catalog = load_catalog()
+    catalog = catalog or load_catalog()
     if is_current(directory, catalog.fingerprint):
         progress(f"{directory} holds the sample already")
         return
