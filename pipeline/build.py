@@ -160,9 +160,7 @@ def build(
         content = _content(recipe, inputs, externals, walked, published, store, version)
         manifest = _write(store, content)
         seconds = time.perf_counter() - started
-        store.replace_text(
-            RUN_FILE, manifest_text(_run(manifest, walk.steps, seconds, slot, walked, recipe))
-        )
+        store.replace_text(RUN_FILE, manifest_text(_run(manifest, walk.steps, seconds, recipe)))
     return Built(manifest, walk.steps, seconds)
 
 
@@ -318,8 +316,6 @@ def _run(
     manifest: Manifest,
     steps: Sequence[StepTime],
     seconds: float,
-    slot: _EngineSlot,
-    walked: Walked,
     recipe: Recipe,
 ) -> dict[str, Json]:
     return {

@@ -259,9 +259,10 @@ def _index(node: yaml.Node, place: Place, lines: dict[Place, int], faults: _Faul
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             step = (*place, str(key.value))
-            if step in lines:
-                faults.add(step, f"stands twice (first in line {lines[step]}). Remove one.")
+            first = lines.get(step)
             lines[step] = key.start_mark.line + 1
+            if first is not None:
+                faults.add(step, f"stands twice (first in line {first}). Remove one.")
             _index(value, step, lines, faults)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):

@@ -1,0 +1,198 @@
+"""A small catalog for tests of the pipeline itself: one document a line, three real stages."""
+
+import hashlib
+import os
+import signal
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from manifests.schema import DOCUMENTS
+from pipeline.catalog import Catalog
+from pipeline.corpus import Corpus, open_view
+from pipeline.source import Ingest, InputFile, SourceBase
+from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
+from pipeline.task import Receipt, Task, TaskRun
+
+CATALOG = Catalog(
+    reference="tests.pipeline.lines_catalog:CATALOG",
+    ingest="tests.pipeline.lines_catalog:IngestLines",
+    stages={
+        "length": "tests.pipeline.lines_catalog:Length",
+        "letter": "tests.pipeline.lines_catalog:Letter",
+        "twins": "tests.pipeline.lines_catalog:Twins",
+        "trip": "tests.pipeline.lines_catalog:Trip",
+    },
+)
+
+
+class LinesConfig(StageConfig):
+    pass
+
+
+class IngestLines(Ingest[SourceBase, LinesConfig]):
+    version = 1
+    Config = LinesConfig
+    Source = SourceBase
+
+    def tasks(self, source: SourceBase, files: Sequence[InputFile]) -> list[Task]:
+        return [
+            Task(
+                function="tests.pipeline.lines_catalog:ingest_lines",
+                folder="store/ingest",
+                version=1,
+                arguments={"source": source.name, "file": file.relative, "sha256": file.sha256},
+                locations={"file": file.location},
+                label=f"ingest of {file.relative}",
+                work=file.bytes,
+            )
+            for file in files
+        ]
+
+
+def ingest_lines(run: TaskRun) -> Any:
+    source, name = run.arguments["source"], run.arguments["file"]
+    lines = Path(run.locations["file"]).read_text().splitlines()
+    kept = [(number, line) for number, line in enumerate(lines, 1) if line]
+    locators = [f"{name}#{number}" for number, _ in kept]
+    ids = [hashlib.blake2b(f"{source}\0{x}".encode(), digest_size=16).digest() for x in locators]
+    empty = [None] * len(kept)
+    table = pa.table(
+        [
+            pa.array(ids, pa.binary(16)),
+            pa.array([line for _, line in kept], pa.large_string()),
+            pa.array([source] * len(kept), pa.string()).dictionary_encode(),
+            pa.array(locators, pa.string()),
+            *(pa.array(empty, pa.string()) for _ in range(4)),
+        ],
+        schema=DOCUMENTS,
+    )
+    pq.write_table(table, run.output / "part-00000.parquet")
+    size = sum(len(line.encode()) for _, line in kept)
+    skipped = len(lines) - len(kept)
+    return {
+        "parts": [{"file": "part-00000.parquet", "rows": len(kept), "text_bytes": size}],
+        "records": len(lines),
+        "record_bytes": size,
+        "quarantined": {},
+        "skipped": {"empty": skipped} if skipped else {},
+    }
+
+
+class LengthConfig(StageConfig):
+    at_least: int = threshold(3, about="Shortest line kept, in characters", ge=0)
+    unit: str = setting("characters", about="What is counted: characters or words")
+
+
+class Length(Stage[LengthConfig]):
+    name = "length"
+    version = 1
+    Config = LengthConfig
+    summary = "Drops short lines"
+    columns = pa.schema([pa.field("length", pa.int64())])
+    measures = ("length",)
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        text = pl.from_arrow(batch.table["text"])
+        assert isinstance(text, pl.Series)
+        words = self.config.unit == "words"
+        lengths = text.str.split(" ").list.len() if words else text.str.len_chars()
+        return pa.table({"length": lengths.cast(pl.Int64).to_arrow()})
+
+    def decide(self, annotations: pa.Table) -> Verdicts:
+        least = self.config.at_least
+        return Verdicts.drop_where(
+            pc.less(annotations["length"], least), "short", annotations["length"], least
+        )
+
+
+class Letter(Stage[StageConfig]):
+    name = "letter"
+    version = 1
+    Config = StageConfig
+    summary = "Notes the first letter"
+    columns = pa.schema([pa.field("letter", pa.string())])
+    dimensions = ("letter",)
+    drops = False
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        return pa.table(
+            {"letter": pc.cast(pc.utf8_slice_codeunits(batch.table["text"], 0, 1), pa.string())}
+        )
+
+
+class Twins(Stage[StageConfig]):
+    name = "twins"
+    version = 1
+    Config = StageConfig
+    summary = "Keeps one of equal lines: the one with the smallest id"
+    columns = pa.schema([pa.field("twin", pa.bool_())])
+    needs_corpus = True
+    reads = ("length.length",)
+
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
+        here = "tests.pipeline.lines_catalog"
+        sketches = yield [
+            corpus.task(
+                f"{here}:sketch",
+                "sketch",
+                {"view": corpus.view(part, self.reads)},
+                work=part.text_bytes,
+                documents=part.rows,
+            )
+            for part in corpus.parts
+        ]
+        paths = [receipt.path("lines.parquet") for receipt in sketches]
+        (merged,) = yield [corpus.task(f"{here}:merge", "merge", {"sketches": paths})]
+        return Artefacts(shared={"kept": merged.path("kept.parquet")}, record={"says": ["merged"]})
+
+    document_columns = ("text", "id")
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        kept = set(pl.read_parquet(batch.artefacts["kept"])["id"].to_list())
+        return pa.table({"twin": pa.array([i not in kept for i in batch.table["id"].to_pylist()])})
+
+    def decide(self, annotations: pa.Table) -> Verdicts:
+        return Verdicts.drop_where(annotations["twin"], "twin")
+
+
+def sketch(run: TaskRun) -> Any:
+    view = open_view(run.store, run.arguments["view"])
+    assert view.table.column_names == ["id", "text", "length.length"]
+    pq.write_table(view.table.select(["id", "text"]), run.output / "lines.parquet")
+    return {"rows": view.table.num_rows}
+
+
+def merge(run: TaskRun) -> Any:
+    frames = [pl.read_parquet(run.path(path)) for path in run.arguments["sketches"]]
+    kept = pl.concat(frames).group_by("text").agg(pl.col("id").min()).sort("id")
+    kept.select("id").write_parquet(run.output / "kept.parquet")
+    return {"kept": len(kept)}
+
+
+class TripConfig(StageConfig):
+    mode: str = setting("raise", about="What happens: raise, or die once (kill -9)")
+    scar: str = setting("", about="A file that remembers that it died")
+
+
+class Trip(Stage[TripConfig]):
+    name = "trip"
+    version = 1
+    Config = TripConfig
+    summary = "Fails: for tests of failure"
+    columns = pa.schema([pa.field("rows", pa.int64())])
+    drops = False
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        scar = Path(self.config.scar)
+        if self.config.mode == "raise":
+            raise ValueError("this part cannot be read")
+        if not scar.exists():
+            scar.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pa.table({"rows": pa.array(batch.rows)})
