@@ -1,0 +1,1 @@
+"""Heuristics: text statistics of a document, measured once, and the published rules over them."""

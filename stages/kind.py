@@ -1,0 +1,454 @@
+"""Kind: prose, code, mathematics, list or table, or markup remains; told line by line.
+
+Rules made for web prose destroy code, papers and tables, so every later stage that filters chooses
+its rules by kind. No model: each line that is not blank votes by its tokens and marks, weighted by
+its bytes, and the shares decide, in a fixed order. A file extension at the end of the locator, when
+it names a programming language or a table format, decides alone (docs/kind.md lists them).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.compile import compiled
+from pipeline.stage import Batch, Stage, StageConfig, setting
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Offsets = np.ndarray[Any, np.dtype[np.int64]]
+Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+KINDS = ("prose", "code", "math", "list", "markup")
+
+CODE_EXTENSIONS = frozenset(
+    "asm awk bash bat bzl c cc cfg clj cljs cmake cpp cs css cu cuh cxx cyx d dart el erl ex exs f"
+    " f03 f08 f90 f95 fs gd go gradle groovy h hh hpp hrl hs hxx idl ini ipp java jl js json jsx kt"
+    " kts l lisp lua m4 make mjs mk ml mli nim nix pas patch php pl pm proto ps1 pxd pxi py pyi"
+    " pyx r rake rb rs s sass scala scm scss sh sol sql sv svelte swift tcl tf thrift toml ts tsx"
+    " v vala vb vhd vhdl vim vue y yaml yml zig zsh diff".split()
+)
+LIST_EXTENSIONS = frozenset({"csv", "tsv"})
+PROSE_EXTENSIONS = frozenset({"po", "pot"})
+
+STATISTICS = (
+    "prose_share",
+    "code_share",
+    "math_share",
+    "list_share",
+    "markup_share",
+    "short_share",
+    "latex_density",
+)
+
+_PROSE, _CODE, _MATH, _LIST, _MARKUP, _SHORT, _COMMENT = range(7)
+
+# So many LaTeX marks a token are no escape sequences of code.
+_CERTAIN_LATEX = 0.12
+
+# Classes of bytes.
+_LETTER, _DIGIT, _BLANK, _SYMBOL, _POINT, _OTHER = 1, 2, 4, 8, 16, 32
+
+
+def _byte_classes() -> Bytes:
+    classes = np.full(256, _LETTER, np.uint8)
+    classes[:128] = _OTHER
+    for byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ":
+        classes[byte] = _LETTER
+    for byte in b"0123456789":
+        classes[byte] = _DIGIT
+    for byte in b" \t\r\v\f":
+        classes[byte] = _BLANK
+    for byte in b"{}[]=<>;&|*/+\\_^%$#@~`":
+        classes[byte] = _SYMBOL
+    for byte in b".,:!?()\"'-":
+        classes[byte] = _POINT
+    return classes
+
+
+_CLASSES = _byte_classes()
+
+# Words that begin a statement, padded to eight bytes each and read as one integer.
+_KEYWORDS = (
+    "def class import from return if for while else elif try except with raise yield assert del"
+    " print public private static const let var function fn func struct enum package using export"
+    " void int char float double bool switch case end begin module namespace typedef extern async"
+    " await impl pub use local unsigned template interface elsif unless require"
+).split()
+
+
+def _keyword_codes() -> np.ndarray[Any, np.dtype[np.uint64]]:
+    return np.array(
+        sorted(int.from_bytes(word.encode()[:8].ljust(8, b"\0"), "big") for word in _KEYWORDS),
+        dtype=np.uint64,
+    )
+
+
+_KEYWORD_CODES = _keyword_codes()
+
+
+class KindConfig(StageConfig):
+    """Shares of a document's bytes at which a kind is given, asked in the order below."""
+
+    use_extension: bool = setting(
+        True, about="Whether a file extension at the end of the locator may decide"
+    )
+    markup_share: float = setting(
+        0.40, ge=0, le=1, about="Bytes in lines of tags at which a document is markup"
+    )
+    latex_density: float = setting(
+        0.03, ge=0, about="LaTeX commands and formulas per token at which a document is mathematics"
+    )
+    math_share: float = setting(
+        0.30, ge=0, le=1, about="Bytes in lines of formulas at which a document is mathematics"
+    )
+    code_share: float = setting(
+        0.40, ge=0, le=1, about="Bytes in lines of code and comments at which a document is code"
+    )
+    list_share: float = setting(
+        0.50, ge=0, le=1, about="Bytes in bullets, rows and short lines at which it is a list"
+    )
+
+
+class Kind(Stage[KindConfig]):
+    """Writes ``kind`` and the shares it was decided on (docs/kind.md has the rules and results)."""
+
+    name: ClassVar[str] = "kind"
+    version: ClassVar[int] = 1
+    Config: ClassVar[type[StageConfig]] = KindConfig
+    summary: ClassVar[str] = "tells prose, code, mathematics, lists and markup remains apart"
+    document_columns: ClassVar[tuple[str, ...]] = ("text", "locator")
+    drops: ClassVar[bool] = False
+    dimensions: ClassVar[tuple[str, ...]] = ("kind",)
+    columns: ClassVar[pa.Schema] = pa.schema(
+        [pa.field("kind", pa.string()), *(pa.field(name, pa.float64()) for name in STATISTICS)]
+    )
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        """``kind`` (one of ``KINDS``), shares of bytes between 0 and 1, LaTeX marks a token."""
+        shares = measure_lines(batch.table["text"])
+        kinds = self._choose(shares)
+        if self.config.use_extension:
+            kinds = _by_extension(batch.table["locator"], kinds)
+        names = pa.DictionaryArray.from_arrays(pa.array(kinds), pa.array(KINDS))
+        return pa.table(
+            [names.cast(pa.string()), *(pa.array(shares[:, i]) for i in range(len(STATISTICS)))],
+            schema=self.columns,
+        )
+
+    def _choose(self, shares: Matrix) -> np.ndarray[Any, np.dtype[np.int32]]:
+        config = self.config
+        prose, code, math, rows, markup, short, latex = shares.T
+        chosen: np.ndarray[Any, np.dtype[np.int32]] = np.select(
+            [
+                markup >= config.markup_share,
+                (latex >= config.latex_density) & ((code < 0.5) | (latex >= _CERTAIN_LATEX)),
+                (math >= config.math_share) & (math > code),
+                (code >= config.code_share) & (code > 0.6 * prose),
+                (rows + short >= config.list_share) & (rows + short > prose),
+            ],
+            [KINDS.index(kind) for kind in ("markup", "math", "math", "code", "list")],
+            KINDS.index("prose"),
+        ).astype(np.int32)
+        return chosen
+
+
+def _by_extension(
+    locators: pa.ChunkedArray, kinds: np.ndarray[Any, np.dtype[np.int32]]
+) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Replaces the kind where the locator ends in a known extension."""
+    extensions = pc.utf8_lower(
+        pc.struct_field(
+            pc.extract_regex(locators, r"[^/\\#:?]\.(?P<extension>[A-Za-z0-9]{1,8})$"), "extension"
+        )
+    )
+    for kind, known in (
+        ("code", CODE_EXTENSIONS),
+        ("list", LIST_EXTENSIONS),
+        ("prose", PROSE_EXTENSIONS),
+    ):
+        found = pc.fill_null(pc.is_in(extensions, pa.array(sorted(known))), False)
+        kinds = np.where(found.to_numpy(), np.int32(KINDS.index(kind)), kinds)
+    return kinds
+
+
+def measure_lines(texts: pa.ChunkedArray | pa.Array) -> Matrix:
+    """Shares of bytes by the class of their line and LaTeX marks a token; (rows, 7), float64.
+
+    Columns as in ``STATISTICS``. Comment lines count as code where other code stands, and as prose
+    where it does not.
+    """
+    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    array = array.cast(pa.large_string())
+    found = np.zeros((len(array), len(STATISTICS)), np.float64)
+    if len(array):
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+        text = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+        _measure_batch(text, bounds, _CLASSES, _KEYWORD_CODES, found)
+    return found
+
+
+@compiled
+def _measure_batch(
+    data: Bytes,
+    offsets: Offsets,
+    classes: Bytes,
+    keywords: np.ndarray[Any, np.dtype[np.uint64]],
+    found: Matrix,
+) -> None:
+    votes = np.zeros(7, np.float64)
+    latex = np.zeros(2, np.int64)
+    for row in range(len(offsets) - 1):
+        votes[:] = 0
+        latex[:] = 0
+        start = offsets[row]
+        end = offsets[row + 1]
+        while start < end:
+            stop = start
+            while stop < end and data[stop] != 0x0A:
+                stop += 1
+            low = start
+            while low < stop and classes[data[low]] == _BLANK:
+                low += 1
+            high = stop
+            while high > low and classes[data[high - 1]] == _BLANK:
+                high -= 1
+            if high > low:
+                vote = _vote(data, low, high, classes, keywords, latex)
+                votes[vote] += high - low
+            start = stop + 1
+        total = max(votes.sum(), 1.0)
+        if votes[_CODE] >= 0.08 * total:
+            votes[_CODE] += votes[_COMMENT]
+        else:
+            votes[_PROSE] += votes[_COMMENT]
+        found[row, :6] = votes[:6] / total
+        found[row, 6] = latex[0] / max(latex[1], 1)
+
+
+@compiled
+def _vote(
+    data: Bytes,
+    low: int,
+    high: int,
+    classes: Bytes,
+    keywords: np.ndarray[Any, np.dtype[np.uint64]],
+    latex: np.ndarray[Any, np.dtype[np.int64]],
+) -> int:
+    """The class of one line; adds its LaTeX marks and tokens to ``latex``."""
+    tokens = 0
+    plain = 0
+    symbols = 0
+    letters = 0
+    foreign = 0
+    digits = 0
+    blanks = 0
+    gaps = 0
+    pipes = 0
+    tabs = 0
+    tagged = 0
+    commands = 0
+    dollars = 0
+    operators = 0
+    calls = 0
+    joints = 0
+    scripts = 0
+    position = low
+    while position < high:
+        begun = position
+        inner_marks = 0
+        own_letters = 0
+        own_digits = 0
+        while position < high and classes[data[position]] != _BLANK:
+            byte = data[position]
+            following = data[position + 1] if position + 1 < high else np.uint8(0x20)
+            kind = classes[byte]
+            if kind == _LETTER:
+                own_letters += 1
+                foreign += byte >= 0x80
+                if byte == 0xE2 and (following == 0x88 or following == 0x89):
+                    operators += 1  # U+2200 to U+227F, mathematical operators
+            elif kind == _DIGIT:
+                own_digits += 1
+            elif kind == _SYMBOL:
+                symbols += 1
+                inner_marks += 1
+                if byte == 0x5C and _is_letter(following):
+                    after = data[position + 2] if position + 2 < high else np.uint8(0x20)
+                    commands += _is_letter(after)
+                elif byte == 0x24:
+                    dollars += 1
+                elif byte == 0x7C:
+                    pipes += 1
+                elif byte == 0x5E or (byte == 0x5F and following == 0x7B):
+                    scripts += 1
+                elif byte == 0x3C:
+                    tagged += _tag_width(data, position, high)
+                joints += _is_joint(byte, following)
+            elif byte == 0x28 and position > begun:
+                before = data[position - 1]
+                calls += classes[before] == _LETTER or before == 0x5F or classes[before] == _DIGIT
+                inner_marks += 1
+            elif byte == 0x2E and position > begun and position + 1 < high:
+                inner_marks += _is_letter(following) and classes[data[position - 1]] == _LETTER
+            position += 1
+        tokens += 1
+        letters += own_letters
+        digits += own_digits
+        if own_letters > 0 and own_digits == 0 and inner_marks == 0:
+            plain += 1
+        run = position
+        while position < high and classes[data[position]] == _BLANK:
+            tabs += data[position] == 0x09
+            position += 1
+        blanks += position - run
+        gaps += position - run >= 3
+    width = high - low - blanks
+    latex[1] += tokens
+    if dollars >= 2 and (scripts or commands or dollars % 2 == 0):
+        latex[0] += dollars // 2
+    latex[0] += commands
+    if tagged * 2 >= width or (data[low] == 0x3C and tagged * 4 >= width):
+        return _MARKUP
+    if commands >= 2 or (commands + operators >= 1 and scripts + dollars >= 1):
+        if (commands + operators + scripts) * 4 >= tokens:
+            return _MATH
+    if operators >= 2 and operators * 4 >= tokens:
+        return _MATH
+    comment = _comment_width(data, low, high)
+    if comment > 0:
+        return _COMMENT
+    last = data[high - 1]
+    first_word = _first_word(data, low, high)
+    known = np.searchsorted(keywords, first_word)
+    keyword = known < len(keywords) and keywords[known] == first_word
+    if foreign * 2 >= width and symbols * 8 < width:
+        # Scripts outside ASCII: no programming language is written in them.
+        return _PROSE if width >= 40 or tokens >= 5 else _SHORT
+    code_marks = symbols + calls + 2 * joints
+    if last == 0x3B and (symbols >= 2 or calls or keyword or tokens <= 4):
+        return _CODE
+    if last == 0x7B or (last == 0x7D and plain < 6):
+        return _CODE
+    if (last == 0x3A or last == 0x2C or last == 0x29 or last == 0x5C) and calls + joints >= 1:
+        if plain * 2 < tokens or keyword:
+            return _CODE
+    if keyword and (last == 0x3A or calls or symbols) and plain * 3 < tokens * 2 + 3:
+        return _CODE
+    if keyword and tokens <= 4 and not _ends_sentence(last) and (data[low] | 0x20) == data[low]:
+        return _CODE
+    if (pipes >= 2 and data[low] == 0x7C) or tabs >= 2 or (gaps >= 2 and pipes + gaps >= 2):
+        if joints == 0:
+            return _LIST
+    if _is_bullet(data, low, high, classes):
+        return _LIST if calls + joints < 2 else _CODE
+    if width <= 3 and letters == 0 and digits == 0:
+        return _CODE if symbols + calls > 0 or last == 0x29 else _SHORT
+    if plain * 10 >= tokens * 6 and (tokens >= 6 or (tokens >= 3 and _ends_sentence(last))):
+        return _PROSE
+    if code_marks * 7 >= width or (joints + calls >= 1 and plain * 2 <= tokens):
+        return _CODE
+    if digits * 2 >= width:
+        return _LIST
+    if tokens >= 8 and plain * 2 >= tokens:
+        return _PROSE
+    return _SHORT
+
+
+@compiled
+def _is_letter(byte: np.uint8) -> bool:
+    return bool((byte >= 0x61 and byte <= 0x7A) or (byte >= 0x41 and byte <= 0x5A))
+
+
+@compiled
+def _is_joint(byte: np.uint8, following: np.uint8) -> bool:
+    """Whether two bytes are an operator that prose does not have: ``==``, ``->``, ``::`` …"""
+    if following == 0x3D:
+        return bool(byte in (0x3D, 0x2B, 0x2F, 0x2A, 0x7C, 0x26, 0x3C, 0x3E, 0x5E, 0x25))
+    if byte == 0x26 or byte == 0x7C:
+        return bool(following == byte)
+    if byte == 0x3D:
+        return bool(following == 0x3E or following == 0x20)
+    if byte == 0x5B or byte == 0x7B:
+        return bool(following == 0x5D or following == 0x7D or following == 0x22)
+    return bool(byte == 0x5F and _is_letter(following))
+
+
+@compiled
+def _tag_width(data: Bytes, position: int, high: int) -> int:
+    """Bytes of the HTML or XML tag that begins here; 0 when none does."""
+    place = position + 1
+    if place < high and (data[place] == 0x2F or data[place] == 0x21 or data[place] == 0x3F):
+        place += 1
+    if place >= high or not _is_letter(data[place]):
+        return 0
+    if position > 0 and (_is_letter(data[position - 1]) or data[position - 1] == 0x5F):
+        return 0  # a type argument, vector<int>
+    limit = min(high, position + 400)
+    while place < limit:
+        byte = data[place]
+        if byte == 0x3E:
+            return place + 1 - position
+        if byte == 0x3C:
+            return 0
+        place += 1
+    return 0
+
+
+@compiled
+def _comment_width(data: Bytes, low: int, high: int) -> int:
+    """Bytes of the mark that makes a line a comment; 0 for none."""
+    first = data[low]
+    second = data[low + 1] if low + 1 < high else np.uint8(0x20)
+    if first == 0x2F and (second == 0x2F or second == 0x2A):
+        return 2
+    if first == 0x23 and (second == 0x20 or second == 0x21 or second == 0x3A):
+        return 1
+    if first == 0x2A and second == 0x2F:
+        return 2
+    return 0
+
+
+@compiled
+def _first_word(data: Bytes, low: int, high: int) -> np.uint64:
+    """The first eight bytes of the leading run of small letters, as one integer."""
+    value = np.uint64(0)
+    count = 0
+    while count < 8 and low + count < high:
+        byte = data[low + count]
+        if byte < 0x61 or byte > 0x7A:
+            break
+        value = (value << np.uint64(8)) | np.uint64(byte)
+        count += 1
+    return value << np.uint64(8 * (8 - count)) if count > 0 else np.uint64(0)
+
+
+@compiled
+def _ends_sentence(last: np.uint8) -> bool:
+    """Whether the byte is . ! ? or a quotation mark or bracket that may follow one."""
+    return bool(last in (0x2E, 0x21, 0x3F, 0x22, 0x29))
+
+
+@compiled
+def _is_bullet(data: Bytes, low: int, high: int, classes: Bytes) -> bool:
+    """Whether a line is a short item: a bullet or a number, then a few words."""
+    if high - low > 100:
+        return False
+    place = low
+    byte = data[place]
+    if byte == 0x2D or byte == 0x2A or byte == 0x2B:
+        place += 1
+    elif byte == 0xE2 and place + 2 < high and data[place + 1] == 0x80 and data[place + 2] == 0xA2:
+        place += 3
+    else:
+        while place < high and classes[data[place]] == _DIGIT:
+            place += 1
+        if place == low or place - low > 3 or place >= high:
+            return False
+        if data[place] != 0x2E and data[place] != 0x29:
+            return False
+        place += 1
+    return bool(place < high and classes[data[place]] == _BLANK)
