@@ -1,0 +1,104 @@
+"""Longest common subsequence of two word sequences, exact, 64 words a step, with both its spans.
+
+The bit-vector recurrence is that of Hyyrö 2004 ("Bit-parallel LCS-length computation revisited"):
+bit j of V is 0 where the LCS of the window read so far grows at word j of the item.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.compile import compiled
+from stages.words import I64, U64
+
+_ONE = np.uint64(1)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+@compiled
+def lcs_prefix(window: U64, item: U64) -> tuple[int, int, int]:
+    """The LCS length of two word sequences, and the shortest prefixes that have it.
+
+    Returns (length, words of the window's prefix, words of the item's prefix): the first is the
+    shortest prefix of the window that has the length with the whole item, the second the shortest
+    of the item that has it with that prefix. Costs ``len(window) * ceil(len(item) / 64)`` steps.
+    """
+    words = len(item)
+    blocks = (words + 63) // 64
+    if words == 0 or len(window) == 0:
+        return 0, 0, 0
+    # Which bits of the item each of its words sets: an open-addressing table of its words.
+    capacity = 4
+    while capacity < 2 * words:
+        capacity *= 2
+    cut = np.uint64(capacity - 1)
+    owner = np.full(capacity, -1, np.int64)
+    masks = np.zeros((capacity, blocks), np.uint64)
+    for j in range(words):
+        slot = item[j] & cut
+        while owner[slot] >= 0 and item[owner[slot]] != item[j]:
+            slot = (slot + _ONE) & cut
+        if owner[slot] < 0:
+            owner[slot] = j
+        masks[slot, j >> 6] |= _ONE << np.uint64(j & 63)
+    vector = np.full(blocks, _ALL, np.uint64)
+    best = vector.copy()
+    length = 0
+    end = 0
+    for i in range(len(window)):
+        slot = window[i] & cut
+        while owner[slot] >= 0 and item[owner[slot]] != window[i]:
+            slot = (slot + _ONE) & cut
+        if owner[slot] < 0:
+            continue
+        carry = np.uint64(0)
+        for block in range(blocks):
+            old = vector[block]
+            hit = old & masks[slot, block]
+            total = old + hit
+            over = total < old
+            total += carry
+            carry = np.uint64(over or total < carry)
+            vector[block] = total | (old & ~hit)
+        if carry != 0:
+            # The bits above the item's last are ones, so the sum carries out when the LCS grows.
+            length += 1
+            end = i + 1
+            best[:] = vector
+            if length == words:
+                break
+    last = 0
+    for j in range(words - 1, -1, -1):
+        if (best[j >> 6] >> np.uint64(j & 63)) & _ONE == 0:
+            last = j + 1
+            break
+    return length, end, last
+
+
+@compiled
+def lcs_spans(window: U64, item: U64) -> I64:
+    """The LCS length and where it lies: [length, start, end, item start, item end] (word numbers).
+
+    The end is the earliest at which the window reaches the length, the item's end the earliest
+    for that; the starts are the latest for those ends.
+    """
+    length, end, item_end = lcs_prefix(window, item)
+    spans = np.zeros(5, np.int64)
+    spans[0] = length
+    if length == 0:
+        return spans
+    back, item_back = _reversed(window, end), _reversed(item, item_end)
+    _, size, item_size = lcs_prefix(back, item_back)
+    spans[1] = end - size
+    spans[2] = end
+    spans[3] = item_end - item_size
+    spans[4] = item_end
+    return spans
+
+
+@compiled
+def _reversed(words: U64, end: int) -> U64:
+    back = np.empty(end, np.uint64)
+    for i in range(end):
+        back[i] = words[end - 1 - i]
+    return back
