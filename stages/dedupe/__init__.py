@@ -1,0 +1,1 @@
+"""Deduplication: documents that are the same (``exact``) and nearly the same (``near``)."""

@@ -1,0 +1,69 @@
+"""Array types of deduplication, its files on disk, and Arrow columns as plain buffers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Words32 = np.ndarray[Any, np.dtype[np.uint32]]
+Words64 = np.ndarray[Any, np.dtype[np.uint64]]
+Floats = np.ndarray[Any, np.dtype[np.float32]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def load(path: Path) -> np.ndarray[Any, Any]:
+    """An array written by ``numpy.save``, memory-mapped unless it is empty (which cannot be).
+
+    Raises ValueError that names the file when it is cut off or no array.
+    """
+    try:
+        try:
+            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        except ValueError:
+            empty = np.load(path, allow_pickle=False)
+            if empty.size:
+                raise
+            return np.asarray(empty)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged or missing ({error}). Remove its folder and build again."
+        ) from error
+
+
+def text_buffers(column: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Ints]:
+    """The UTF-8 bytes (uint8) and offsets (int64, rows + 1) of a column of strings, no copy where
+    it is one chunk of large strings. Offsets need not start at 0."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    array = column.cast(pa.large_string())
+    if len(array) == 0:
+        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+    _, offsets, data = array.buffers()
+    positions = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
+    content = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    return content, positions
+
+
+def id_bytes(column: pa.ChunkedArray | pa.Array) -> Bytes:
+    """Document ids as uint8, shape (rows, 16)."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if len(column) == 0:
+        return np.zeros((0, 16), np.uint8)
+    content = np.frombuffer(column.buffers()[1], np.uint8)
+    start = column.offset * 16
+    return content[start : start + 16 * len(column)].reshape(-1, 16)
+
+
+def id_column(ids: Bytes, missing: Flags | None = None) -> pa.Array:
+    """Ids (uint8, rows x 16) as an Arrow column of fixed binary 16; null where ``missing``."""
+    mask = None
+    if missing is not None and missing.any():
+        mask = pa.array(~missing).buffers()[1]
+    content = pa.py_buffer(np.ascontiguousarray(ids).tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(ids), [mask, content])

@@ -1,0 +1,69 @@
+"""Exchange by key without moving a file: sketches are sorted, so a partition is a range of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stages.dedupe.arrays import Ints, Words64, load
+from stages.dedupe.order import Ranking
+
+
+def partition_bounds(partition: int, partitions: int) -> tuple[int, int | None]:
+    """The keys of a partition: at least the first number, less than the second (None: no end)."""
+    first = (partition << 64) // partitions
+    last = ((partition + 1) << 64) // partitions
+    return first, last if last < 1 << 64 else None
+
+
+def key_range(keys: Words64, partition: int, partitions: int) -> slice:
+    """Where a partition's keys stand in a sorted array of keys (uint64)."""
+    first, last = partition_bounds(partition, partitions)
+    start = int(np.searchsorted(keys, np.uint64(first), "left"))
+    stop = len(keys) if last is None else int(np.searchsorted(keys, np.uint64(last), "left"))
+    return slice(start, stop)
+
+
+def gather(
+    folders: Sequence[Path], names: Sequence[str], ranking: Ranking, partition: int, partitions: int
+) -> tuple[list[Words64], Ints]:
+    """A partition of all sketches: key columns (uint64; ``names[0]`` is the sorted one that the
+    partition is a range of) and the ranks (int64) of the documents that have them.
+
+    A sketch holds ``<name>.npy`` for each name, and ``index.npy``: the documents' indexes.
+    """
+    columns: list[list[Words64]] = [[np.zeros(0, np.uint64)] for _ in names]
+    ranks: list[Ints] = [np.zeros(0, np.int64)]
+    for part, folder in enumerate(folders):
+        within = key_range(load(folder / f"{names[0]}.npy"), partition, partitions)
+        for column, name in zip(columns, names, strict=True):
+            column.append(load(folder / f"{name}.npy")[within])
+        ranks.append(ranking.of_part(part)[load(folder / "index.npy")[within]])
+    return [np.concatenate(column) for column in columns], np.concatenate(ranks)
+
+
+def buckets(columns: Sequence[Words64], ranks: Ints) -> tuple[Ints, Ints]:
+    """Documents that share all keys with another: their ranks, bucket by bucket and rising within
+    each, and the bounds of the buckets (int64, buckets + 1)."""
+    order = np.argsort(columns[0])
+    first = columns[0][order]
+    same = first[1:] == first[:-1]
+    shared = np.zeros(len(first), bool)
+    shared[1:] |= same
+    shared[:-1] |= same
+    order = order[shared]
+    keys = [column[order] for column in columns]
+    members = ranks[order]
+    order = np.lexsort([members, *keys[::-1]])
+    keys = [column[order] for column in keys]
+    members = members[order]
+    starts = np.ones(len(members), bool)
+    if len(members):
+        starts[1:] = np.any([column[1:] != column[:-1] for column in keys], axis=0)
+    bounds = np.append(np.flatnonzero(starts), len(members))
+    sizes = np.diff(bounds)
+    repeated = np.repeat(sizes > 1, sizes)
+    kept = sizes[sizes > 1]
+    return members[repeated], np.append(0, np.cumsum(kept)).astype(np.int64)
