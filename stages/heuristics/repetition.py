@@ -43,9 +43,7 @@ def table_mask(entries: int) -> int:
 
 
 @compiled
-def find_lines(
-    codes: Codes, length: int, starts: Bounds, ends: Bounds, hashes: Hashes
-) -> int:
+def find_lines(codes: Codes, length: int, starts: Bounds, ends: Bounds, hashes: Hashes) -> int:
     """Fills bounds and hashes of the lines between newlines; returns their number."""
     lines = 0
     start = 0

@@ -134,9 +134,7 @@ def measure(texts: pa.ChunkedArray | pa.Array, *, terminal_only: bool = False) -
 
 
 @compiled
-def decode(
-    data: Bytes, start: int, end: int, table: Flags, codes: Codes, flags: Flags
-) -> int:
+def decode(data: Bytes, start: int, end: int, table: Flags, codes: Codes, flags: Flags) -> int:
     """Fills code points and their flags from UTF-8; returns the number of characters."""
     length = 0
     place = start
@@ -209,23 +207,17 @@ def _measure_batch(
     for row in range(len(offsets) - 1):
         start = offsets[row]
         out = found[row]
-        length = decode(
-            data, start, min(offsets[row + 1], start + READ_BYTES), table, codes, flags
-        )
+        length = decode(data, start, min(offsets[row + 1], start + READ_BYTES), table, codes, flags)
         out[0] = length
         if length == 0:
             continue
-        words = find_words(
-            codes, flags, length, abbreviations, units, starts, ends, lengths
-        )
+        words = find_words(codes, flags, length, abbreviations, units, starts, ends, lengths)
         per_word = _measure_words(
             codes, flags, starts, ends, words, stop_words, lengths, hashes, seen, out
         )
         _measure_characters(codes, flags, length, generated, per_word, out)
 
-        measure_text_lines(
-            codes, flags, length, starts, ends, words, phrases, terminal_only, part
-        )
+        measure_text_lines(codes, flags, length, starts, ends, words, phrases, terminal_only, part)
         out[6] = part[1] / part[0]
         out[7] = part[2] / part[0]
         out[27:30] = part[3:6]

@@ -254,8 +254,10 @@ def _suffix(codes: Codes, flags: Flags, low: int, high: int, units: Hashes) -> i
         start = last
         while start > low and high - start < 4 and flags[start - 1] & ALPHA:
             start -= 1
-        if start > low and flags[start - 1] & DIGIT and contains(
-            units, hash_of(codes, start, high)
+        if (
+            start > low
+            and flags[start - 1] & DIGIT
+            and contains(units, hash_of(codes, start, high))
         ):
             return high - start
     return 0
