@@ -28,7 +28,7 @@ from manifests.manifest import (
 from pipeline.catalog import Catalog
 from pipeline.corpus import External
 from pipeline.count import BASE_MEASURES, merge_cubes
-from pipeline.engine import Engine
+from pipeline.engine import Engine, TaskFailedError
 from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
 from pipeline.observer import Observer
 from pipeline.recipe import Recipe
@@ -37,6 +37,10 @@ from pipeline.stage import Stage
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
 from pipeline.walk import Walk, Walked
+
+
+FAILURE_FILE = "failure.txt"
+"""The full error of the task that ended the last failed run, in the workspace."""
 
 
 class WorkspaceBusyError(RuntimeError):
@@ -154,6 +158,9 @@ def build(
         walk = _Build(recipe, catalog, store, inputs, externals, slot, observer)
         try:
             walked = walk.walk()
+        except TaskFailedError as error:
+            store.replace_text(FAILURE_FILE, f"{error.task.label}\n\n{error.problem}\n")
+            raise
         finally:
             slot.close()
         published = _publish(store, walked)

@@ -46,7 +46,8 @@ class Corpus:
     """What a stage's ``rounds`` may know: parts in order, ledgers of earlier stages, the recipe.
 
     ``verdicts[i]`` lists part i's verdict files of earlier stages that drop; ``annotations[i]``
-    maps a stage's name to part i's annotation file. All paths are workspace-relative and hold
+    maps a stage's name to part i's annotation file; ``artefacts`` maps earlier stages' names to
+    their shared artefacts. All paths are workspace-relative and hold
     fingerprints, so putting them into a task's arguments makes the task depend on them.
     """
 
@@ -55,6 +56,7 @@ class Corpus:
     parts: Sequence[Part]
     verdicts: Sequence[Sequence[str]]
     annotations: Sequence[Mapping[str, str]]
+    artefacts: Mapping[str, Mapping[str, str]]
     externals: Mapping[str, External]
     recipe: Mapping[str, Json]
     store: Store

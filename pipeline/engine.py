@@ -9,10 +9,14 @@ from pipeline.task import Receipt, Task
 
 
 class TaskFailedError(RuntimeError):
-    """A task raised, or the processes that ran it died again and again."""
+    """A task raised, or the processes that ran it died again and again.
+
+    ``problem`` is the error in full, with its traceback; the message is its last line.
+    """
 
     def __init__(self, task: Task, problem: str) -> None:
-        super().__init__(f"{task.label}: {problem}")
+        lines = [line for line in problem.strip().splitlines() if line.strip()]
+        super().__init__(f"{task.label}: {lines[-1] if lines else 'failed'}")
         self.task = task
         self.problem = problem
 

@@ -72,6 +72,7 @@ class Walk(ABC):
         self.verdicts: list[list[str]] = []
         self.verdict_stages: list[str] = []
         self.annotations: list[dict[str, str]] = []
+        self.artefacts: dict[str, Mapping[str, str]] = {}
 
     @abstractmethod
     def step(self, name: str, stages: list[str], tasks: list[Task]) -> list[list[Receipt]]:
@@ -86,6 +87,7 @@ class Walk(ABC):
                 self._annotate(segment)
                 segment = _Segment()
             artefacts = self._rounds(entry)
+            self.artefacts[entry.name] = artefacts.shared
             self.walked.records[entry.name] = artefacts.record
             self.walked.published |= artefacts.published
             if len(entry.stage.columns):
@@ -143,6 +145,7 @@ class Walk(ABC):
             parts=self.walked.parts,
             verdicts=[list(paths) for paths in self.verdicts],
             annotations=[dict(paths) for paths in self.annotations],
+            artefacts=dict(self.artefacts),
             externals=self.externals[entry.name],
             recipe={"stages": [other.name for other in self.recipe.entries]},
             store=self.store,

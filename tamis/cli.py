@@ -23,7 +23,7 @@ from rich.text import Text
 from manifests.explain import NotFoundError
 from manifests.manifest import ManifestError, load_manifest
 from manifests.schema import KEEP
-from pipeline.build import WorkspaceBusyError
+from pipeline.build import FAILURE_FILE, WorkspaceBusyError
 from pipeline.engine import TaskFailedError
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
@@ -258,8 +258,8 @@ def main() -> None:
         _fail(str(error), 2)
     except TaskFailedError as error:
         _fail(
-            f"{error}\n\nThe workspace is whole. Mend the cause and run the same command again:"
-            " it goes on from here.",
+            f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost: mend the"
+            " cause and run the same command again; it goes on from here.",
             1,
         )
     except (KeyboardInterrupt, click.Abort):

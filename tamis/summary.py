@@ -164,9 +164,9 @@ def _notes(manifest: Manifest) -> list[RenderableType]:
     for stage in manifest.content["stages"]:
         for sentence in stage["record"].get("says", []):
             notes.append(Text.assemble((f"{stage['name']}: ", "bold"), sentence))
-    result = manifest.workspace / "training" / "result.json"
-    if result.exists():
-        trained = json.loads(result.read_text())
+    results = [stage["record"].get("result") for stage in manifest.content["stages"]]
+    for result in filter(None, results):
+        trained = json.loads((manifest.workspace / result).read_text())
         notes.append(
             Text.assemble(
                 ("train: ", "bold"),
