@@ -16,36 +16,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.ipc
 
 from pipeline.compile import compiled
 from stages.decontaminate.benchmark import Sequence as BenchmarkSequence
-from stages.words import I64, U64, hash_words, mix
+from stages.decontaminate.gate import I32, Gate, lookup, make_gate, rolling
+from stages.words import I64, U8, U64, Words, hash_words, text_buffers
 
 Json = Any
-I32 = np.ndarray[Any, np.dtype[np.int32]]
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
-# An odd constant with scattered bits (2^64 / golden ratio): the base of the rolling hash.
-_BASE = np.uint64(0x9E3779B97F4A7C15)
-_ONE = np.uint64(1)
-_FILTER_BITS = 16
-"""Bits of the filter for each n-gram: one n-gram in 16 that is not there goes to the table."""
 _LISTED = 100
 """How many of the common n-grams are listed in the record."""
-
-
-class Gate(NamedTuple):
-    """From n-gram to sequences. ``filter`` is a bit table; ``keys`` holds n-gram hashes (0: free),
-    ``rows`` their numbers; n-gram r is of ``postings[offsets[r]:offsets[r + 1]]``."""
-
-    n: int
-    filter: U64
-    keys: U64
-    rows: I32
-    offsets: I32
-    postings: I32
 
 
 class Index(NamedTuple):
@@ -65,28 +48,11 @@ class Index(NamedTuple):
 
 
 @compiled
-def rolling(words: U64, count: int, n: int, grams: U64) -> int:
-    """Writes the hashes of all n-grams of ``words[:count]`` (never 0) and returns their number."""
-    top = _ONE
-    for _ in range(n - 1):
-        top *= _BASE
-    state = np.uint64(0)
-    for i in range(count):
-        if i >= n:
-            state -= words[i - n] * top
-        state = state * _BASE + words[i]
-        if i >= n - 1:
-            grams[i - n + 1] = mix(state) | _ONE
-    return max(0, count - n + 1)
-
-
-@compiled
-def _all_grams(tokens: U64, offsets: I64, n: int, first_only: bool) -> tuple[U64, I32, I32]:
+def _all_grams(tokens: U64, offsets: I64, n: int) -> tuple[U64, I32, I32]:
     """n-grams of sequences of n words or more: hash, sequence, first word."""
     total = 0
     for s in range(len(offsets) - 1):
-        if offsets[s + 1] - offsets[s] >= n:
-            total += 1 if first_only else offsets[s + 1] - offsets[s] - n + 1
+        total += max(0, offsets[s + 1] - offsets[s] - n + 1)
     grams = np.empty(total, np.uint64)
     owners = np.empty(total, np.int32)
     places = np.empty(total, np.int32)
@@ -94,8 +60,7 @@ def _all_grams(tokens: U64, offsets: I64, n: int, first_only: bool) -> tuple[U64
     for s in range(len(offsets) - 1):
         size = offsets[s + 1] - offsets[s]
         if size >= n:
-            words = tokens[offsets[s] : offsets[s + 1]]
-            number = rolling(words, n if first_only else size, n, grams[at:])
+            number = rolling(tokens[offsets[s] : offsets[s + 1]], size, n, grams[at:])
             for k in range(number):
                 owners[at + k] = s
                 places[at + k] = k
@@ -104,32 +69,114 @@ def _all_grams(tokens: U64, offsets: I64, n: int, first_only: bool) -> tuple[U64
 
 
 @compiled
-def _fill(grams: U64, keys: U64, rows: I32, filter_words: U64) -> None:
-    cut = np.uint64(len(keys) - 1)
-    bits = np.uint64(len(filter_words) * 64 - 1)
-    for row in range(len(grams)):
-        slot = (grams[row] >> _ONE) & cut
-        while keys[slot] != 0:
-            slot = (slot + _ONE) & cut
-        keys[slot] = grams[row]
-        rows[slot] = row
-        bit = (grams[row] >> np.uint64(20)) & bits
-        filter_words[bit >> np.uint64(6)] |= _ONE << (bit & np.uint64(63))
+def _postings(
+    grams: U64, owners: I32, items: I64, counting: Booleans, common_items: int
+) -> tuple[I64, I32, I32, I64, I64]:
+    """Groups (n-gram, sequence) pairs, sorted by n-gram and sequence, for a gate.
+
+    Returns the first pair of each n-gram that may open the gate, its offsets into the postings,
+    and the postings; then the first pair of each common n-gram, and in how many items it stands.
+    """
+    total = len(grams)
+    firsts = np.empty(total, np.int64)
+    offsets = np.zeros(total + 1, np.int32)
+    postings = np.empty(total, np.int32)
+    common = np.empty(total, np.int64)
+    frequency = np.empty(total, np.int64)
+    kept = used = found = 0
+    begin = 0
+    while begin < total:
+        end = begin
+        number = 0
+        write = used
+        while end < total and grams[end] == grams[begin]:
+            if end == begin or items[owners[end]] != items[owners[end - 1]]:
+                number += 1
+            if end == begin or owners[end] != owners[end - 1]:
+                postings[write] = owners[end]
+                write += 1
+            end += 1
+        if number >= common_items:
+            common[found] = begin
+            frequency[found] = number
+            found += 1
+        elif not counting[begin]:
+            firsts[kept] = begin
+            kept += 1
+            offsets[kept] = write
+            used = write
+        begin = end
+    return (
+        firsts[:kept].copy(),
+        offsets[: kept + 1].copy(),
+        postings[:used].copy(),
+        common[:found].copy(),
+        frequency[:found].copy(),
+    )
 
 
-def _gate(n: int, grams: U64, owners: I32) -> Gate:
-    """A gate from (n-gram, sequence) pairs; pairs that occur twice count once."""
-    pairs = pl.DataFrame({"gram": grams, "owner": owners}).unique().sort("gram", "owner")
-    counts = pairs.group_by("gram", maintain_order=True).len()
-    offsets = np.zeros(len(counts) + 1, np.int32)
-    np.cumsum(counts["len"].to_numpy(), out=offsets[1:])
-    capacity = 1 << max(1, (2 * len(counts)).bit_length())
-    keys = np.zeros(capacity, np.uint64)
-    rows = np.zeros(capacity, np.int32)
-    bits = 1 << max(6, (_FILTER_BITS * len(counts) - 1).bit_length())
-    filter_words = np.zeros(bits // 64, np.uint64)
-    _fill(counts["gram"].to_numpy(), keys, rows, filter_words)
-    return Gate(n, filter_words, keys, rows, offsets, pairs["owner"].to_numpy().copy())
+@compiled
+def _places(data: U8, text_offsets: I64, words: Words, rows: I64, total: int) -> tuple[I32, I64]:
+    """Of the words of the given rows: characters where they stand, and their values as numbers
+    (-1 for words that are not a number of at most nine ASCII digits)."""
+    spans = np.empty((total, 2), np.int32)
+    values = np.full(total, -1, np.int64)
+    at = 0
+    for row in rows:
+        begin = text_offsets[row]
+        byte = 0
+        character = 0
+        for word in range(words.offsets[row], words.offsets[row + 1]):
+            for edge in range(2):
+                goal = words.ends[word] if edge else words.starts[word]
+                if goal < byte:  # several words of one character
+                    byte = 0
+                    character = 0
+                while byte < goal:
+                    character += int((data[begin + byte] & 0xC0) != 0x80)
+                    byte += 1
+                spans[at, edge] = character
+            value = 0
+            size = words.ends[word] - words.starts[word]
+            for i in range(begin + words.starts[word], begin + words.ends[word]):
+                if size > 9 or data[i] < 48 or data[i] > 57:
+                    value = -1
+                    break
+                value = value * 10 + int(data[i]) - 48
+            values[at] = value
+            at += 1
+    return spans, values
+
+
+@compiled
+def _counting(values: I64, starts: I64, n: int) -> Booleans:
+    """Which n-grams count: numbers, each the one before it, plus or minus one or nothing."""
+    result = np.ones(len(starts), np.bool_)
+    for k in range(len(starts)):
+        for i in range(starts[k], starts[k] + n):
+            if values[i] < 0 or (i > starts[k] and abs(values[i] - values[i - 1]) > 1):
+                result[k] = False
+                break
+    return result
+
+
+@compiled
+def _occurrences(gate: Gate, tokens: U64, offsets: I64, items: I64) -> I64:
+    """In how many items each n-gram of a gate stands."""
+    longest = 0
+    for s in range(len(offsets) - 1):
+        longest = max(longest, offsets[s + 1] - offsets[s])
+    grams = np.empty(longest, np.uint64)
+    number = np.zeros(len(gate.offsets) - 1, np.int64)
+    latest = np.full(len(gate.offsets) - 1, -1, np.int64)
+    for s in range(len(offsets) - 1):
+        size = offsets[s + 1] - offsets[s]
+        for k in range(rolling(tokens[offsets[s] : offsets[s + 1]], size, gate.n, grams)):
+            row = lookup(grams[k], gate)
+            if row >= 0 and latest[row] != items[s]:
+                latest[row] = items[s]
+                number[row] += 1
+    return number
 
 
 def build_index(
@@ -137,66 +184,98 @@ def build_index(
 ) -> tuple[Index, dict[str, Json]]:
     """The index, and what the manifest says about it.
 
-    Sequences of the same words are one, the first of them. n-grams that stand in ``common_items``
-    or more items open no gate; nor do short sequences of as many items.
+    Sequences of the same words are one, the first of them. Three sorts of n-grams open no gate:
+    those that stand in ``common_items`` or more items; those that only count (page numbers); and
+    short sequences that stand in as many items, alone or inside of longer texts.
     """
     texts = pa.array([sequence.text for sequence in sequences], pa.large_string())
     words = hash_words(texts)
-    kept, duplicates = _distinct(words.hashes, words.offsets)
-    lengths = np.diff(words.offsets)
+    kept = _distinct(words.hashes, words.offsets)
     tokens, offsets = _gathered(words.hashes, words.offsets, kept)
-    spans = np.empty((len(tokens), 2), np.int32)
-    for new, old in enumerate(kept):
-        a, b = words.offsets[old], words.offsets[old + 1]
-        characters = _character_offsets(sequences[old].text)
-        spans[offsets[new] : offsets[new + 1], 0] = characters[words.starts[a:b]]
-        spans[offsets[new] : offsets[new + 1], 1] = characters[words.ends[a:b]]
-    owners_item = {
+    spans, values = _places(*text_buffers(texts), words, kept, len(tokens))
+    lengths = np.diff(offsets)
+    numbers = {
         key: i for i, key in enumerate(dict.fromkeys((s.benchmark, s.item) for s in sequences))
     }
-    items = np.array(
-        [owners_item[sequences[i].benchmark, sequences[i].item] for i in kept], np.int64
+    items = np.array([numbers[sequences[i].benchmark, sequences[i].item] for i in kept], np.int64)
+
+    grams, owners, places = _all_grams(tokens, offsets, n)
+    order = np.argsort(grams, kind="stable")
+    grams, owners, places = grams[order], owners[order], places[order]
+    starts = offsets[owners] + places
+    counting = _counting(values, starts, n)
+    firsts, bounds, postings, common, frequency = _postings(
+        grams, owners, items, counting, common_items
     )
-    grams, owners, places = _all_grams(tokens, offsets, n, False)
-    common = _common(grams, items[owners] if len(owners) else owners, common_items)
-    chosen = ~np.isin(grams, common["gram"].to_numpy())
-    long = _gate(n, grams[chosen], owners[chosen])
-    short_rows = (lengths[kept] >= short_words) & (lengths[kept] < n)
-    heads, short_owners, _ = _all_grams(tokens, offsets, short_words, True)
-    wanted = short_rows[short_owners] if len(short_owners) else np.zeros(0, bool)
-    wanted &= duplicates[short_owners] < common_items
-    short = _gate(short_words, heads[wanted], short_owners[wanted])
+    long = make_gate(n, grams[firsts], bounds, postings)
+
+    short, whole = _short_gate(tokens, offsets, items, n, short_words, common_items)
     table = pa.table(
         {
             "benchmark": pa.array([sequences[i].benchmark for i in kept], pa.string()),
             "item": pa.array([sequences[i].item for i in kept], pa.string()),
             "sequence": pa.array([sequences[i].name for i in kept], pa.string()),
-            "text": pa.array([sequences[i].text for i in kept], pa.large_string()),
+            "text": texts.take(pa.array(kept)),
         }
     )
-    index = Index(long, short, tokens, offsets, spans, table)
+    listed = []
+    for k in np.lexsort((grams[common], -frequency))[:_LISTED]:
+        first = starts[common[k]]
+        text = sequences[kept[owners[common[k]]]].text
+        shown = text[spans[first, 0] : spans[first + n - 1, 1]]
+        listed.append({"text": " ".join(shown.split()), "items": int(frequency[k])})
     record: dict[str, Json] = {
         "sequences": len(kept),
         "duplicate_sequences": len(sequences) - len(kept),
-        "sequences_matched_whole": int(wanted.sum()),
-        "sequences_too_short": int((lengths[kept] < short_words).sum()),
-        "n_grams": len(long.offsets) - 1,
+        "sequences_matched_whole": whole,
+        "sequences_too_short": int((lengths < short_words).sum()),
+        "n_grams": len(firsts),
         "common_n_grams": len(common),
-        "common_n_grams_listed": _listed(index, common, grams, owners, places, n),
+        "common_n_grams_listed": listed,
     }
-    return index, record
+    return Index(long, short, tokens, offsets, spans, table), record
 
 
-def _distinct(hashes: U64, offsets: I64) -> tuple[I64, I64]:
-    """The first of each set of equal sequences, and how many there are of each."""
+def _short_gate(
+    tokens: U64, offsets: I64, items: I64, n: int, short_words: int, common_items: int
+) -> tuple[Gate, int]:
+    """The gate of the sequences that match as a whole, and how many they are."""
+    lengths = np.diff(offsets)
+    chosen: list[I64] = [np.zeros(0, np.int64)]
+    for size in range(short_words, n):
+        rows = np.flatnonzero(lengths == size)
+        if not len(rows):
+            continue
+        grams, order = np.unique(_heads(tokens, offsets[rows], size), return_index=True)
+        own = np.arange(len(grams) + 1, dtype=np.int32)
+        whole = make_gate(size, grams, own, own[:-1])
+        often = _occurrences(whole, tokens, offsets, items)
+        chosen.append(rows[order[often < common_items]])
+    rows = np.sort(np.concatenate(chosen))
+    heads = _heads(tokens, offsets[rows], short_words)
+    grams, position, counts = np.unique(heads, return_inverse=True, return_counts=True)
+    bounds = np.zeros(len(grams) + 1, np.int32)
+    np.cumsum(counts, out=bounds[1:])
+    postings = rows[np.argsort(position, kind="stable")].astype(np.int32)
+    return make_gate(short_words, grams, bounds, postings), len(rows)
+
+
+@compiled
+def _heads(tokens: U64, starts: I64, n: int) -> U64:
+    """The n-gram at each place."""
+    heads = np.empty(len(starts), np.uint64)
+    for k in range(len(starts)):
+        rolling(tokens[starts[k] : starts[k] + n], n, n, heads[k : k + 1])
+    return heads
+
+
+def _distinct(hashes: U64, offsets: I64) -> I64:
+    """The first row of each set of equal rows; rows without words are left out."""
     first: dict[bytes, int] = {}
-    counts: dict[bytes, int] = {}
     for row in range(len(offsets) - 1):
-        key = hashes[offsets[row] : offsets[row + 1]].tobytes()
-        if key:
-            first.setdefault(key, row)
-            counts[key] = counts.get(key, 0) + 1
-    return np.array(list(first.values()), np.int64), np.array(list(counts.values()), np.int64)
+        first.setdefault(hashes[offsets[row] : offsets[row + 1]].tobytes(), row)
+    first.pop(b"", None)
+    return np.array(list(first.values()), np.int64)
 
 
 def _gathered(hashes: U64, offsets: I64, rows: I64) -> tuple[U64, I64]:
@@ -204,37 +283,6 @@ def _gathered(hashes: U64, offsets: I64, rows: I64) -> tuple[U64, I64]:
     new = np.zeros(len(rows) + 1, np.int64)
     np.cumsum([len(piece) for piece in pieces], out=new[1:])
     return np.concatenate([np.zeros(0, np.uint64), *pieces]), new
-
-
-def _character_offsets(text: str) -> I64:
-    """The character that each byte of a text's UTF-8 belongs to, and the number of characters."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    return np.concatenate([np.cumsum((data & 0xC0) != 0x80) - 1, [len(text)]]).astype(np.int64)
-
-
-def _common(grams: U64, items: Any, common_items: int) -> pl.DataFrame:
-    """n-grams of ``common_items`` or more items, most frequent first: gram, items."""
-    return (
-        pl.DataFrame({"gram": grams, "item": np.asarray(items, np.int64)})
-        .unique()
-        .group_by("gram")
-        .len("items")
-        .filter(pl.col("items") >= common_items)
-        .sort(["items", "gram"], descending=[True, False])
-    )
-
-
-def _listed(
-    index: Index, common: pl.DataFrame, grams: U64, owners: I32, places: I32, n: int
-) -> list[dict[str, Json]]:
-    listed = []
-    for gram, items in common.head(_LISTED).iter_rows():
-        at = int(np.flatnonzero(grams == np.uint64(gram))[0])
-        first = index.offsets[owners[at]] + places[at]
-        text = index.sequences["text"][int(owners[at])].as_py()
-        shown = text[index.spans[first, 0] : index.spans[first + n - 1, 1]]
-        listed.append({"text": " ".join(shown.split()), "items": items})
-    return listed
 
 
 def save_index(index: Index, folder: Path) -> None:

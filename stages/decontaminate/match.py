@@ -17,12 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.index import Gate, Index, rolling
+from stages.decontaminate.gate import Gate, lookup, rolling
+from stages.decontaminate.index import Booleans, Index
 from stages.decontaminate.lcs import lcs_prefix, lcs_spans
 from stages.words import I64, U8, U64, Alphabet, alphabet, scan_words
-
-Booleans = np.ndarray[Any, np.dtype[np.bool_]]
-F64 = np.ndarray[Any, np.dtype[np.float64]]
 
 MAX_HITS = 1 << 20
 """n-gram hits of one document that are looked at; a document with more is marked as capped."""
@@ -55,18 +53,6 @@ class Found(NamedTuple):
 
 
 @compiled
-def _lookup(gram: np.uint64, gate: Gate) -> int:
-    """The number of an n-gram in the gate, or -1."""
-    cut = np.uint64(len(gate.keys) - 1)
-    slot = (gram >> _ONE) & cut
-    while gate.keys[slot] != 0:
-        if gate.keys[slot] == gram:
-            return int(gate.rows[slot])
-        slot = (slot + _ONE) & cut
-    return -1
-
-
-@compiled
 def _candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
     """Writes the places of n-grams that pass the filter; no branch, so that loads overlap."""
     bits = np.uint64(len(gate.filter) * 64 - 1)
@@ -88,7 +74,7 @@ def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
         size = min(count - at, block + gate.n - 1)
         number = rolling(words[at:], size, gate.n, grams)
         for k in range(_candidates(grams, number, gate, places)):
-            if _lookup(grams[places[k]], gate) >= 0:
+            if lookup(grams[places[k]], gate) >= 0:
                 return True
         at += block
     return False
@@ -122,20 +108,31 @@ def _grown(table: Any, used: int) -> Any:
 
 
 @compiled
-def _collect(grams: U64, number: int, gate: Gate, sequences: I64, places: I64) -> tuple[int, bool]:
+def _collect(
+    grams: U64, number: int, gate: Gate, scratch: I64, sequences: I64, places: I64
+) -> tuple[int, bool]:
     """Writes hits (sequence, first word) in the order of words; says whether some were left out."""
     hits = 0
-    for i in range(number):
-        row = _lookup(grams[i], gate)
+    for c in range(_candidates(grams, number, gate, scratch)):
+        row = lookup(grams[scratch[c]], gate)
         if row < 0:
             continue
         for k in range(gate.offsets[row], gate.offsets[row + 1]):
             if hits == len(sequences):
                 return hits, True
             sequences[hits] = gate.postings[k]
-            places[hits] = i
+            places[hits] = scratch[c]
             hits += 1
     return hits, False
+
+
+@compiled
+def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
+    """Whether between two words stands more than spaces and commas, or one is missing."""
+    for i in range(start, end):
+        if data[i] not in (9, 32, 44):
+            return True
+    return edge
 
 
 @compiled
@@ -159,6 +156,7 @@ def _match_rows(
     starts = np.empty(capacity, np.int64)
     ends = np.empty(capacity, np.int64)
     grams = np.empty(capacity, np.uint64)
+    scratch = np.empty(capacity, np.int64)
     sequences = np.empty(max_hits, np.int64)
     places = np.empty(max_hits, np.int64)
     found = np.empty((64, 9), np.int64)
@@ -170,7 +168,7 @@ def _match_rows(
         hits = 0
         if len(long.offsets) > 1:
             number = rolling(words, count, long.n, grams)
-            hits, capped[r] = _collect(grams, number, long, sequences, places)
+            hits, capped[r] = _collect(grams, number, long, scratch, sequences, places)
         order = np.argsort(sequences[:hits], kind="mergesort")
         first = 0
         while first < hits:
@@ -209,7 +207,7 @@ def _match_rows(
         hits = 0
         if len(short.offsets) > 1:
             number = rolling(words, count, short.n, grams)
-            hits, over = _collect(grams, number, short, sequences, places)
+            hits, over = _collect(grams, number, short, scratch, sequences, places)
             capped[r] = capped[r] or over
         for k in range(hits):
             s = sequences[k]
@@ -223,10 +221,15 @@ def _match_rows(
                 if words[at + j] != item[j]:
                     same = False
                     break
+            gap = ends[at - 1] if at > 0 else 0
+            same = same and _delimited(data, begin + gap, begin + starts[at], at == 0)
+            last = at + size - 1
+            gap = starts[last + 1] if last + 1 < count else finish - begin
+            same = same and _delimited(data, begin + ends[last], begin + gap, last + 1 == count)
             if same:
                 if used == len(found):
                     found = _grown(found, used)
-                found[used] = (r, s, starts[at], ends[at + size - 1], 0, size, 1, size, size)
+                found[used] = (r, s, starts[at], ends[last], 0, size, 1, size, size)
                 used += 1
     return found[:used], capped
 
