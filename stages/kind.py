@@ -23,13 +23,14 @@ Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 KINDS = ("prose", "code", "math", "list", "markup")
 
-CODE_EXTENSIONS = frozenset(
+_CODE_EXTENSION_WORDS = (
     "asm awk bash bat bzl c cc cfg clj cljs cmake cpp cs css cu cuh cxx cyx d dart el erl ex exs f"
     " f03 f08 f90 f95 fs gd go gradle groovy h hh hpp hrl hs hxx idl ini ipp java jl js json jsx kt"
     " kts l lisp lua m4 make mjs mk ml mli nim nix pas patch php pl pm proto ps1 pxd pxi py pyi"
     " pyx r rake rb rs s sass scala scm scss sh sol sql sv svelte swift tcl tf thrift toml ts tsx"
-    " v vala vb vhd vhdl vim vue y yaml yml zig zsh diff".split()
+    " v vala vb vhd vhdl vim vue y yaml yml zig zsh diff"
 )
+CODE_EXTENSIONS = frozenset(_CODE_EXTENSION_WORDS.split())
 LIST_EXTENSIONS = frozenset({"csv", "tsv"})
 PROSE_EXTENSIONS = frozenset({"po", "pot"})
 
@@ -71,17 +72,20 @@ def _byte_classes() -> Bytes:
 _CLASSES = _byte_classes()
 
 # Words that begin a statement, padded to eight bytes each and read as one integer.
-_KEYWORDS = (
+_KEYWORD_WORDS = (
     "def class import from return if for while else elif try except with raise yield assert del"
     " print public private static const let var function fn func struct enum package using export"
     " void int char float double bool switch case end begin module namespace typedef extern async"
     " await impl pub use local unsigned template interface elsif unless require"
-).split()
+)
 
 
 def _keyword_codes() -> np.ndarray[Any, np.dtype[np.uint64]]:
     return np.array(
-        sorted(int.from_bytes(word.encode()[:8].ljust(8, b"\0"), "big") for word in _KEYWORDS),
+        sorted(
+            int.from_bytes(word.encode()[:8].ljust(8, b"\0"), "big")
+            for word in _KEYWORD_WORDS.split()
+        ),
         dtype=np.uint64,
     )
 
@@ -313,9 +317,9 @@ def _vote(
     latex[0] += commands
     if tagged * 2 >= width or (data[low] == 0x3C and tagged * 4 >= width):
         return _MARKUP
-    if commands >= 2 or (commands + operators >= 1 and scripts + dollars >= 1):
-        if (commands + operators + scripts) * 4 >= tokens:
-            return _MATH
+    formula = commands >= 2 or (commands + operators >= 1 and scripts + dollars >= 1)
+    if formula and (commands + operators + scripts) * 4 >= tokens:
+        return _MATH
     if operators >= 2 and operators * 4 >= tokens:
         return _MATH
     comment = _comment_width(data, low, high)
@@ -333,16 +337,15 @@ def _vote(
         return _CODE
     if last == 0x7B or (last == 0x7D and plain < 6):
         return _CODE
-    if (last == 0x3A or last == 0x2C or last == 0x29 or last == 0x5C) and calls + joints >= 1:
-        if plain * 2 < tokens or keyword:
-            return _CODE
+    goes_on = last in (0x3A, 0x2C, 0x29, 0x5C) and calls + joints >= 1
+    if goes_on and (plain * 2 < tokens or keyword):
+        return _CODE
     if keyword and (last == 0x3A or calls or symbols) and plain * 3 < tokens * 2 + 3:
         return _CODE
     if keyword and tokens <= 4 and not _ends_sentence(last) and (data[low] | 0x20) == data[low]:
         return _CODE
-    if (pipes >= 2 and data[low] == 0x7C) or tabs >= 2 or (gaps >= 2 and pipes + gaps >= 2):
-        if joints == 0:
-            return _LIST
+    if joints == 0 and (tabs >= 2 or gaps >= 2 or (pipes >= 2 and data[low] == 0x7C)):
+        return _LIST
     if _is_bullet(data, low, high, classes):
         return _LIST if calls + joints < 2 else _CODE
     if width <= 3 and letters == 0 and digits == 0:

@@ -96,10 +96,9 @@ def measure_repeated_lines(
 @compiled
 def is_blank(flags: Flags, low: int, high: int) -> bool:
     """Whether there is nothing but white space."""
-    for position in range(low, high):
-        if not flags[position] & _SPACE:
-            return False
-    return True
+    while low < high and flags[low] & _SPACE:
+        low += 1
+    return low == high
 
 
 @compiled

@@ -36,17 +36,17 @@ Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 DOT, COMMA, DASH, PLUS, APOSTROPHE, QUOTE_RIGHT = 0x2E, 0x2C, 0x2D, 0x2B, 0x27, 0x2019
 ELLIPSIS, EN_DASH, EM_DASH, TILDE = 0x2026, 0x2013, 0x2014, 0x7E
 
-_ABBREVIATIONS = (
+_ABBREVIATIONS_TEXT = (
     "Adm. Bros. co. Co. Corp. D.C. Dr. e.g. E.g. E.G. Gen. Gov. i.e. I.e. I.E. Inc. Jr. Ltd. Md."
     " Messrs. Mo. Mont. Mr. Mrs. Ms. p.m. a.m. P.M. A.M. Ph.D. Prof. Rep. Rev. Sen. St. vs. v.s."
     " Ala. Apr. Ariz. Ark. Aug. Calif. Colo. Conn. Dec. Del. Feb. Fla. Ga. Ia. Id. Ill. Ind. Jan."
     " Jul. Jun. Kan. Kans. Ky. La. Mar. Mass. Mich. Minn. Miss. N.C. N.D. N.H. N.J. N.M. N.Y. Neb."
     " Nebr. Nev. Nov. Oct. Okla. Ore. Pa. S.C. Sep. Sept. Tenn. Va. Wash. Wis."
-).split()
-_UNITS = (
+)
+_UNITS_TEXT = (
     "km m dm cm mm nm yd in ft kg g mg t lb oz kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K"
     " ha"
-).split()
+)
 
 
 @compiled
@@ -72,13 +72,13 @@ def hashes_of(words: list[str]) -> Hashes:
 @lru_cache(maxsize=1)
 def abbreviation_hashes() -> Hashes:
     """Hashes of the abbreviations that keep their full stop."""
-    return hashes_of(_ABBREVIATIONS)
+    return hashes_of(_ABBREVIATIONS_TEXT.split())
 
 
 @lru_cache(maxsize=1)
 def unit_hashes() -> Hashes:
     """Hashes of the units that are split off a number."""
-    return hashes_of(_UNITS)
+    return hashes_of(_UNITS_TEXT.split())
 
 
 @compiled
@@ -92,8 +92,8 @@ def contains(sorted_hashes: Hashes, value: np.uint64) -> bool:
 def _parts(flags: Flags, codes: Codes, position: int) -> bool:
     """Whether the mark after a word of letters is a word of its own."""
     if codes[position] == DOT:
-        return (flags[position - 1] & LOWER) != 0
-    return (flags[position] & AFFIX) != 0 and codes[position] not in (0x25, 0x3D, 0xA7)
+        return bool(flags[position - 1] & LOWER)
+    return bool(flags[position] & AFFIX) and codes[position] not in (0x25, 0x3D, 0xA7)
 
 
 @compiled
@@ -241,12 +241,12 @@ def _suffix(codes: Codes, flags: Flags, low: int, high: int, units: Hashes) -> i
             start -= 1
         if start < last:
             return high - start
-        if before & (LOWER | DIGIT | AFFIX) or before_code == DASH or before_code == PLUS:
+        if before & (LOWER | DIGIT | AFFIX) or before_code in (DASH, PLUS):
             return 1
         if before & UPPER and last - 2 >= low and flags[last - 2] & UPPER:
             return 1
         return 0
-    if (code == 0x73 or code == 0x53) and (before_code == APOSTROPHE or before_code == QUOTE_RIGHT):
+    if code in (0x73, 0x53) and before_code in (APOSTROPHE, QUOTE_RIGHT):
         return 2
     if before & DIGIT and (code == PLUS or flag & CURRENCY):
         return 1
@@ -301,11 +301,11 @@ def _contraction(codes: Codes, flags: Flags, low: int, high: int) -> int:
             second = codes[high - 1] | 0x20
             if tail == 1 and first == 0x74 and (codes[position - 1] | 0x20) == 0x6E:
                 cut = position - 1
-            elif tail == 1 and (first == 0x64 or first == 0x6D):
-                cut = position
-            elif tail == 2 and (
-                (first == 0x6C and second == 0x6C)
-                or ((first == 0x76 or first == 0x72) and second == 0x65)
+            elif (tail == 1 and first in (0x64, 0x6D)) or (
+                tail == 2
+                and (
+                    (first == 0x6C and second == 0x6C) or (first in (0x76, 0x72) and second == 0x65)
+                )
             ):
                 cut = position
             break
@@ -419,12 +419,12 @@ def _infix(codes: Codes, flags: Flags, position: int, low: int, high: int) -> in
         return 1 if before & (LOWER | QUOTE) and after & (UPPER | QUOTE) else 0
     if code == COMMA:
         return 1 if before & ALPHA and after & ALPHA else 0
-    if before & DIGIT and (code == PLUS or code == DASH or code == 0x2A or code == 0x5E):
-        if after & DIGIT or codes[position + 1] == DASH:
-            return 1
+    between_numbers = before & DIGIT and (after & DIGIT or codes[position + 1] == DASH)
+    if between_numbers and code in (PLUS, DASH, 0x2A, 0x5E):
+        return 1
     if not before & (ALPHA | DIGIT):
         return 0
-    if code == DASH or code == EN_DASH or code == EM_DASH or code == TILDE:
+    if code in (DASH, EN_DASH, EM_DASH, TILDE):
         if after & ALPHA:
             return 1
         end = position
