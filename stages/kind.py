@@ -20,6 +20,8 @@ from pipeline.stage import Batch, Stage, StageConfig, setting
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+State = np.ndarray[Any, np.dtype[np.int64]]
 
 KINDS = ("prose", "code", "math", "list", "markup")
 
@@ -42,12 +44,17 @@ STATISTICS = (
     "markup_share",
     "short_share",
     "latex_density",
+    "opening",
 )
 
 _PROSE, _CODE, _MATH, _LIST, _MARKUP, _SHORT, _COMMENT = range(7)
 
+# State that goes from line to line: LaTeX marks, tokens, and the open block comment or string.
+_MARKS, _TOKENS, _BLOCK = range(3)
+_NO_BLOCK, _C_BLOCK, _DOUBLE_QUOTED, _SINGLE_QUOTED = range(4)
+
 # So many LaTeX marks a token are no escape sequences of code.
-_CERTAIN_LATEX = 0.12
+_CERTAIN_LATEX = 0.06
 
 # Classes of bytes.
 _LETTER, _DIGIT, _BLANK, _SYMBOL, _POINT, _OTHER = 1, 2, 4, 8, 16, 32
@@ -80,7 +87,7 @@ _KEYWORD_WORDS = (
 )
 
 
-def _keyword_codes() -> np.ndarray[Any, np.dtype[np.uint64]]:
+def _keyword_codes(words: str) -> Words:
     return np.array(
         sorted(
             int.from_bytes(word.encode()[:8].ljust(8, b"\0"), "big")
@@ -90,7 +97,8 @@ def _keyword_codes() -> np.ndarray[Any, np.dtype[np.uint64]]:
     )
 
 
-_KEYWORD_CODES = _keyword_codes()
+_KEYWORD_CODES = _keyword_codes(_KEYWORD_WORDS)
+_DIRECTIVE_CODES = _keyword_codes("define include if ifdef ifndef endif else elif pragma undef")
 
 
 class KindConfig(StageConfig):
@@ -110,6 +118,12 @@ class KindConfig(StageConfig):
     )
     code_share: float = setting(
         0.40, ge=0, le=1, about="Bytes in lines of code and comments at which a document is code"
+    )
+    opening_share: float = setting(
+        0.15,
+        ge=0,
+        le=1,
+        about="Bytes in lines of code (or tags) that are enough when the first line is one",
     )
     list_share: float = setting(
         0.50, ge=0, le=1, about="Bytes in bullets, rows and short lines at which it is a list"
@@ -144,13 +158,15 @@ class Kind(Stage[KindConfig]):
 
     def _choose(self, shares: Matrix) -> np.ndarray[Any, np.dtype[np.int32]]:
         config = self.config
-        prose, code, math, rows, markup, short, latex = shares.T
+        prose, code, math, rows, markup, short, latex, opening = shares.T
         chosen: np.ndarray[Any, np.dtype[np.int32]] = np.select(
             [
-                markup >= config.markup_share,
+                (markup >= config.markup_share)
+                | ((opening == _MARKUP) & (markup >= config.opening_share)),
                 (latex >= config.latex_density) & ((code < 0.5) | (latex >= _CERTAIN_LATEX)),
                 (math >= config.math_share) & (math > code),
-                (code >= config.code_share) & (code > 0.6 * prose),
+                ((code >= config.code_share) & (code > 0.6 * prose))
+                | ((opening == _CODE) & (code >= config.opening_share)),
                 (rows + short >= config.list_share) & (rows + short > prose),
             ],
             [KINDS.index(kind) for kind in ("markup", "math", "math", "code", "list")],
@@ -179,9 +195,10 @@ def _by_extension(
 
 
 def measure_lines(texts: pa.ChunkedArray | pa.Array) -> Matrix:
-    """Shares of bytes by the class of their line and LaTeX marks a token; (rows, 7), float64.
+    """Shares of bytes by the class of their line, LaTeX marks a token, class of the first line.
 
-    Columns as in ``STATISTICS``. Comment lines count as code where other code stands, and as prose
+    Float64 of shape (rows, 8), columns as in ``STATISTICS``; ``opening`` is the place of the first
+    line's class among the shares. Comment lines count as code where other code stands, and as prose
     where it does not.
     """
     array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
@@ -191,7 +208,7 @@ def measure_lines(texts: pa.ChunkedArray | pa.Array) -> Matrix:
         _, offsets, data = array.buffers()
         bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
         text = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-        _measure_batch(text, bounds, _CLASSES, _KEYWORD_CODES, found)
+        _measure_batch(text, bounds, _CLASSES, _KEYWORD_CODES, _DIRECTIVE_CODES, found)
     return found
 
 
@@ -200,14 +217,16 @@ def _measure_batch(
     data: Bytes,
     offsets: Offsets,
     classes: Bytes,
-    keywords: np.ndarray[Any, np.dtype[np.uint64]],
+    keywords: Words,
+    directives: Words,
     found: Matrix,
 ) -> None:
     votes = np.zeros(7, np.float64)
-    latex = np.zeros(2, np.int64)
+    state = np.zeros(3, np.int64)
     for row in range(len(offsets) - 1):
         votes[:] = 0
-        latex[:] = 0
+        state[:] = 0
+        opening = -1
         start = offsets[row]
         end = offsets[row + 1]
         while start < end:
@@ -221,8 +240,16 @@ def _measure_batch(
             while high > low and classes[data[high - 1]] == _BLANK:
                 high -= 1
             if high > low:
-                vote = _vote(data, low, high, classes, keywords, latex)
+                block = state[_BLOCK]
+                state[_BLOCK] = _block_after(data, low, high, block)
+                vote = _vote(data, low, high, classes, keywords, directives, state)
+                if block != _NO_BLOCK:
+                    vote = _COMMENT
                 votes[vote] += high - low
+                if opening < 0:
+                    opening = vote
+                    if state[_BLOCK] != _NO_BLOCK or (vote == _COMMENT and data[low] == 0x2F):
+                        opening = _CODE
             start = stop + 1
         total = max(votes.sum(), 1.0)
         if votes[_CODE] >= 0.08 * total:
@@ -230,7 +257,8 @@ def _measure_batch(
         else:
             votes[_PROSE] += votes[_COMMENT]
         found[row, :6] = votes[:6] / total
-        found[row, 6] = latex[0] / max(latex[1], 1)
+        found[row, 6] = state[_MARKS] / max(state[_TOKENS], 1)
+        found[row, 7] = max(opening, 0)
 
 
 @compiled
@@ -239,10 +267,13 @@ def _vote(
     low: int,
     high: int,
     classes: Bytes,
-    keywords: np.ndarray[Any, np.dtype[np.uint64]],
-    latex: np.ndarray[Any, np.dtype[np.int64]],
+    keywords: Words,
+    directives: Words,
+    state: State,
 ) -> int:
-    """The class of one line; adds its LaTeX marks and tokens to ``latex``."""
+    """The class of one line by itself; adds its LaTeX marks and tokens to ``state``."""
+    if data[low] == 0x23 and _is_known(_first_word(data, low + 1, high), directives):
+        return _CODE
     tokens = 0
     plain = 0
     symbols = 0
@@ -280,11 +311,10 @@ def _vote(
             elif kind == _SYMBOL:
                 symbols += 1
                 inner_marks += 1
-                if byte == 0x5C and _is_letter(following):
-                    after = data[position + 2] if position + 2 < high else np.uint8(0x20)
-                    commands += _is_letter(after)
+                if byte == 0x5C:
+                    commands += _is_command(data, begun, position, high)
                 elif byte == 0x24:
-                    dollars += 1
+                    dollars += _is_formula_sign(data, position, high)
                 elif byte == 0x7C:
                     pipes += 1
                 elif byte == 0x5E or (byte == 0x5F and following == 0x7B):
@@ -311,10 +341,8 @@ def _vote(
         blanks += position - run
         gaps += position - run >= 3
     width = high - low - blanks
-    latex[1] += tokens
-    if dollars >= 2 and (scripts or commands or dollars % 2 == 0):
-        latex[0] += dollars // 2
-    latex[0] += commands
+    state[_TOKENS] += tokens
+    state[_MARKS] += commands + dollars // 2
     if tagged * 2 >= width or (data[low] == 0x3C and tagged * 4 >= width):
         return _MARKUP
     formula = commands >= 2 or (commands + operators >= 1 and scripts + dollars >= 1)
@@ -322,13 +350,10 @@ def _vote(
         return _MATH
     if operators >= 2 and operators * 4 >= tokens:
         return _MATH
-    comment = _comment_width(data, low, high)
-    if comment > 0:
+    if _is_comment(data, low, high):
         return _COMMENT
     last = data[high - 1]
-    first_word = _first_word(data, low, high)
-    known = np.searchsorted(keywords, first_word)
-    keyword = known < len(keywords) and keywords[known] == first_word
+    keyword = _is_known(_first_word(data, low, high), keywords)
     if foreign * 2 >= width and symbols * 8 < width:
         # Scripts outside ASCII: no programming language is written in them.
         return _PROSE if width >= 40 or tokens >= 5 else _SHORT
@@ -402,17 +427,74 @@ def _tag_width(data: Bytes, position: int, high: int) -> int:
 
 
 @compiled
-def _comment_width(data: Bytes, low: int, high: int) -> int:
-    """Bytes of the mark that makes a line a comment; 0 for none."""
+def _is_comment(data: Bytes, low: int, high: int) -> bool:
+    """Whether a line begins with the mark of a comment: ``//``, ``/*``, ``*/``, ``# ``, ``#!``."""
     first = data[low]
     second = data[low + 1] if low + 1 < high else np.uint8(0x20)
-    if first == 0x2F and (second == 0x2F or second == 0x2A):
-        return 2
-    if first == 0x23 and (second == 0x20 or second == 0x21 or second == 0x3A):
-        return 1
-    if first == 0x2A and second == 0x2F:
-        return 2
-    return 0
+    if first == 0x2F:
+        return bool(second == 0x2F or second == 0x2A)
+    if first == 0x23:
+        return bool(second == 0x20 or second == 0x21 or second == 0x3A)
+    return bool(first == 0x2A and second == 0x2F)
+
+
+@compiled
+def _block_after(data: Bytes, low: int, high: int, block: int) -> int:
+    """Which block comment or triple-quoted string is open after a line, given the one before."""
+    for position in range(low, high - 1):
+        byte = data[position]
+        if byte == 0x2F and data[position + 1] == 0x2A:
+            if block == _NO_BLOCK and position == low:
+                block = _C_BLOCK
+        elif byte == 0x2A and data[position + 1] == 0x2F:
+            if block == _C_BLOCK:
+                block = _NO_BLOCK
+        elif byte == 0x22 or byte == 0x27:
+            triple = (
+                position + 2 < high and data[position + 1] == byte and data[position + 2] == byte
+            )
+            if triple and (position == low or data[position - 1] != byte):
+                mine = _DOUBLE_QUOTED if byte == 0x22 else _SINGLE_QUOTED
+                if block == _NO_BLOCK:
+                    block = mine
+                elif block == mine:
+                    block = _NO_BLOCK
+    return block
+
+
+@compiled
+def _is_command(data: Bytes, begun: int, position: int, high: int) -> bool:
+    """Whether a backslash begins a LaTeX command, and no escape sequence or path of Windows."""
+    if position + 2 >= high:
+        return False
+    first = data[position + 1]
+    second = data[position + 2]
+    if not (_is_letter(first) and _is_letter(second)):
+        return False
+    if first in (0x6E, 0x72, 0x74) and second < 0x61:
+        return False  # a line feed or tab, then a capital
+    if first in (0x78, 0x75) and (second | 0x20) <= 0x66:
+        third = data[position + 3] if position + 3 < high else np.uint8(0x20)
+        if (third | 0x20) <= 0x66 or third == 0x5C:
+            return False  # \xff, \u00e9
+    return not (begun + 1 < high and data[begun + 1] == 0x3A)  # C:\path
+
+
+@compiled
+def _is_formula_sign(data: Bytes, position: int, high: int) -> bool:
+    """Whether a dollar sign may border a formula: no price, and no variable of PHP or a shell."""
+    first = data[position + 1] if position + 1 < high else np.uint8(0x20)
+    second = data[position + 2] if position + 2 < high else np.uint8(0x20)
+    if (first >= 0x30 and first <= 0x39) or first == 0x7B:
+        return False
+    return not (_is_letter(first) and (_is_letter(second) or second == 0x5F))
+
+
+@compiled
+def _is_known(word: np.uint64, words: Words) -> bool:
+    """Whether a sorted array holds the word."""
+    place = np.searchsorted(words, word)
+    return bool(place < len(words) and words[place] == word)
 
 
 @compiled
