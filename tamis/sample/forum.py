@@ -39,18 +39,20 @@ class Answer:
 
 def real_answers(member: Member) -> list[Answer]:
     """The documented public functions of a Python file, in source order."""
-    text = member.text() or ""
+    lines = (member.text() or "").split("\n")
     answers: list[Answer] = []
     for _, owner in owners(parse_source(member), ""):
-        source = ast.get_source_segment(text, owner) or ""
+        if not isinstance(owner, ast.FunctionDef):
+            continue
+        # ast.get_source_segment splits the whole file again for every function.
+        source = textwrap.dedent("\n".join(lines[owner.lineno - 1 : owner.end_lineno]))
         docstring = ast.get_docstring(owner) or ""
         if (
-            isinstance(owner, ast.FunctionDef)
-            and not owner.name.startswith("_")
+            not owner.name.startswith("_")
             and size(docstring) >= SHORTEST_ANSWER_BYTES // 2
             and SHORTEST_ANSWER_BYTES <= size(source) <= LONGEST_ANSWER_BYTES
         ):
-            answers.append(Answer(owner.name, docstring, textwrap.dedent(source)))
+            answers.append(Answer(owner.name, docstring, source))
     return answers
 
 

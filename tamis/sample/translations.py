@@ -1,6 +1,5 @@
 """Translated text from gettext catalogues (.po), as documents in many languages."""
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ SHORTEST_MESSAGE_BYTES = 40
 
 LOCALE = re.compile(r"(?:^|/)(?:locale|locales|translations)/([A-Za-z]{2,3}(?:[_@-]\w+)*)/")
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
 KEYWORD = re.compile(r"(msgctxt|msgid_plural|msgid|msgstr(?:\[\d+\])?)\s+(.*)", re.DOTALL)
 
 
@@ -68,10 +69,8 @@ def parse_po(text: str) -> list[Message]:
 
 
 def unquote(quoted: str) -> str:
-    """The text of a quoted string with C escapes."""
-    if "\\" not in quoted:
-        return quoted[1:-1]
-    return str(ast.literal_eval(quoted))
+    """The text of a quoted string, with the escapes that gettext writes."""
+    return ESCAPE.sub(lambda found: ESCAPED.get(found[1], found[1]), quoted[1:-1])
 
 
 def translated_passages(messages: Iterable[Message]) -> Iterator[str]:

@@ -444,6 +444,7 @@ def real_sample(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_real_sample_is_large_mixed_and_multilingual(real_sample: Path) -> None:
     summary = json.loads((real_sample / "SUMMARY.json").read_text())
     assert sum(row["documents"] for row in summary.values()) >= 8_000
