@@ -7,8 +7,9 @@ import time
 import typing
 
 from trainer.config import ConfigError, TrainConfig
+from trainer.held_out import HeldOutLoss
 from trainer.shards import ShardError
-from trainer.train import HeldOutLoss, Progress, train
+from trainer.train import Progress, train
 
 PLAIN_SECONDS = 10.0  # between two lines when not on a terminal
 

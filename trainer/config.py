@@ -40,7 +40,7 @@ class TrainConfig:
 
     shards: Path = field(metadata={"help": "folder of shards (*.arrow)"})
     out: Path = field(metadata={"help": "folder for checkpoint, result.json and the trained model"})
-    steps: int = _setting(200, "optimizer steps")
+    steps: int = _setting(150, "optimizer steps")
     tokens: int | None = _setting(None, "tokens to train on, EOS included; replaces steps")
     sequence_length: int = _setting(256, "tokens of one sequence, T")
     batch_size: int = _setting(8, "sequences of one optimizer step, B")

@@ -75,7 +75,7 @@ def write_safetensors(path: str | os.PathLike[str], state: dict[str, Tensor]) ->
     with Path(path).open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for name in sorted(state):
-            file.write(state[name].view(torch.uint8).numpy().tobytes())
+            file.write(state[name].reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
 def export(model: Qwen2, directory: str | os.PathLike[str], eos: int) -> Path:

@@ -124,24 +124,27 @@ def split_held_out(
 
     Held out is a prefix of the documents sorted by hash: those whose hash falls under `share`, but
     at least as many as hold `min_tokens`, and no more than it takes to reach `max_tokens`. So
-    raising `share` only adds documents. Documents with one id fall on one side.
+    raising `share` only adds documents. Documents with one id fall on one side. A document longer
+    than `max_tokens` is always trained on.
     Raises ShardError where nothing would be left to train on.
     """
     hashed = hash_ids(documents.ids, HELD_OUT_SEED)
-    order = np.lexsort((documents.ids[:, 1], documents.ids[:, 0], hashed))
+    candidates = np.flatnonzero(documents.lengths <= max_tokens)
+    order = candidates[np.argsort(hashed[candidates], kind="stable")]
     before = np.cumsum(documents.lengths[order]) - documents.lengths[order]
     under = hashed[order] < np.uint64(min(int(share * 2.0**64), _MASK))
-    held = (under | (before < min_tokens)) & (before < max_tokens)
-    count = int(held.sum())
+    count = int(((under | (before < min_tokens)) & (before < max_tokens)).sum())
     if count:  # all rows of the last id taken go together
         count = int(np.searchsorted(hashed[order], hashed[order[count - 1]], side="right"))
-    if count == len(documents):
+    held = order[:count]  # in the order of the hash, so that the packing knows no shards
+    rest = np.setdiff1d(np.arange(len(documents)), held)
+    if not len(rest) or not count:
         raise ShardError(
-            f"{len(documents)} documents with {int(documents.lengths.sum()):,} tokens: nothing is "
-            f"left to train on when at least {min_tokens:,} tokens are held out.\n"
+            f"{len(documents)} documents with {int(documents.lengths.sum()):,} tokens are too few "
+            f"to hold out {min_tokens:,} to {max_tokens:,} tokens and train on the rest.\n"
             "  Use a larger corpus, or lower held_out_min_tokens."
         )
-    return documents.take(order[count:]), documents.take(order[:count])
+    return documents.take(rest), documents.take(held)
 
 
 class PackedSequences:

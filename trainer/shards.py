@@ -114,6 +114,12 @@ def _list_bounds(tokens: pa.ListArray) -> npt.NDArray[np.int64]:
     return bounds
 
 
+def _check_bytes(lengths: npt.NDArray[np.int64], n_bytes: npt.NDArray[np.int64]) -> None:
+    without = int(((lengths > 0) & (n_bytes == 0)).sum())
+    if without:
+        raise ShardError(f"{without} documents have tokens, but `n_bytes` is 0")
+
+
 def _check_tokens(values: npt.NDArray[np.unsignedinteger], vocabulary_size: int) -> None:
     largest = int(values.max(initial=0))
     if largest >= vocabulary_size:
@@ -127,14 +133,20 @@ def _cut(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Re
     rows = tokens = 0
 
     def joined() -> pa.RecordBatch:
-        table = pa.Table.from_batches(waiting, schema).combine_chunks()
-        return table.to_batches()[0]
+        # A slice is written with more of its buffers than a fresh array of the same rows; the empty
+        # array makes concat_arrays copy even where it is given a single one.
+        columns = [
+            pa.concat_arrays([pa.array([], field.type), *(batch.column(i) for batch in waiting)])
+            for i, field in enumerate(schema)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
 
     for given in batches:
         batch = _fitted(given, schema)
         bounds = _list_bounds(batch.column("tokens"))
         values = batch.column("tokens").values.to_numpy()[bounds[0] : bounds[-1]]
         _check_tokens(values, vocabulary_size)
+        _check_bytes(np.diff(bounds), batch.column("n_bytes").to_numpy())
         longest = int(np.diff(bounds).max(initial=0))
         if longest > MAX_TOKENS_PER_DOCUMENT:
             raise ShardError(
@@ -218,6 +230,10 @@ class ShardReader:
         empty = [np.zeros(0, np.int64)]
         self.starts = np.concatenate(empty + [b[:-1] for b in bounds])
         self.lengths = np.concatenate(empty + [np.diff(b) for b in bounds])
+        try:
+            _check_bytes(self.lengths, self.numbers("n_bytes"))
+        except ShardError as error:
+            raise self._broken(str(error)) from error
 
     def _broken(self, what: str) -> ShardError:
         return ShardError(
@@ -244,7 +260,10 @@ class ShardReader:
 
     def _metadata(self) -> tuple[int, int, str]:
         """Vocabulary size, EOS and tokenizer of the shard; ShardError if they are wrong."""
-        found = {k.decode(): v.decode() for k, v in (self.schema.metadata or {}).items()}
+        found = {
+            key.decode(errors="replace"): value.decode(errors="replace")
+            for key, value in (self.schema.metadata or {}).items()
+        }
         version = found.get("tamis.shard.version")
         if version is None:
             raise ShardError(
@@ -263,9 +282,8 @@ class ShardReader:
         except (KeyError, ValueError) as error:
             raise self._broken(f"its metadata is damaged ({error})") from error
         if not self.schema.equals(expected, check_metadata=False):
-            columns = self.schema.to_string(show_schema_metadata=False)
-            raise self._broken(f"its columns are not those of a shard:\n{columns}")
-        for name in self.schema.names:
+            raise self._broken("its columns are not those of a shard")
+        for name in expected.names:
             if any(batch.column(name).null_count for batch in self.batches):
                 raise self._broken(f"column `{name}` holds nulls")
         return vocabulary_size, eos, tokenizer

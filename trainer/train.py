@@ -14,36 +14,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainer.config import ConfigError, TrainConfig
 from trainer.export import export
+from trainer.held_out import HeldOut, HeldOutLoss, precision
 from trainer.model import Qwen2
-from trainer.packing import Documents, PackedSequences, held_out_sequences, split_held_out
+from trainer.packing import Documents, PackedSequences, split_held_out
 from trainer.shards import read_shards
 
 REPORT_SECONDS = 0.5  # reading the loss makes the CPU wait for the GPU: not more often than this
-
-
-@dataclass(frozen=True)
-class HeldOutLoss:
-    """Loss on the held-out documents, or on those of one domain."""
-
-    tokens: int
-    """Targets: the documents' tokens and one EOS each."""
-    n_bytes: int
-    """UTF-8 bytes of the documents' texts."""
-    loss: float
-    """Mean cross-entropy in nats a token."""
-    bits_per_byte: float
-    """Total cross-entropy in bits over n_bytes: comparable between tokenizers."""
 
 
 @dataclass(frozen=True)
@@ -119,49 +105,6 @@ def pick_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device: {name}, but torch sees no CUDA device. Set cpu or auto.")
     return device
-
-
-def _precision(device: torch.device) -> AbstractContextManager[None]:
-    """bfloat16 matrix products on CUDA, float32 on the CPU."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
-
-
-class _HeldOut:
-    """The held-out documents as tensors, and the losses on them."""
-
-    def __init__(self, documents: Documents, config: TrainConfig, device: torch.device) -> None:
-        self.documents, self.device = documents, device
-        inputs, targets, owner = held_out_sequences(documents, config.sequence_length)
-        self.inputs, self.targets = torch.from_numpy(inputs), torch.from_numpy(targets)
-        self.size = max(1, config.batch_size // config.accumulate)
-        real = owner >= 0
-        self.real, self.domain = real, documents.domains[owner[real]]
-
-    @torch.no_grad()
-    def evaluate(self, model: Qwen2) -> dict[str, HeldOutLoss]:
-        """Losses by domain; "" stands for all documents."""
-        pieces = []
-        with _precision(self.device):
-            for x, y in zip(
-                self.inputs.split(self.size), self.targets.split(self.size), strict=True
-            ):
-                pieces.append(model(x.to(self.device), y.to(self.device)).double().cpu().numpy())
-        nats = np.concatenate(pieces)[self.real]
-        names = self.documents.domain_names
-        count = np.bincount(self.domain, minlength=len(names))
-        total = np.bincount(self.domain, weights=nats, minlength=len(names))
-        n_bytes = np.bincount(
-            self.documents.domains, weights=self.documents.n_bytes, minlength=len(names)
-        )
-        losses = {"": _held_out_loss(len(nats), n_bytes.sum(), nats.sum())}
-        for i in np.flatnonzero(count):
-            losses[names[i]] = _held_out_loss(count[i], n_bytes[i], total[i])
-        return losses
-
-
-def _held_out_loss(tokens: int, n_bytes: float, nats: float) -> HeldOutLoss:
-    bits_per_byte = nats / math.log(2) / n_bytes if n_bytes else math.nan
-    return HeldOutLoss(int(tokens), int(n_bytes), float(nats / tokens), float(bits_per_byte))
 
 
 def _optimizer(model: Qwen2, config: TrainConfig) -> torch.optim.AdamW:
@@ -272,7 +215,7 @@ class _Run:
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
                 for piece in batch.chunk(config.accumulate):
-                    with _precision(device):
+                    with precision(device):
                         loss = model(piece[:, :-1], piece[:, 1:]).mean() / config.accumulate
                     loss.backward()
                     total += loss.detach()
@@ -303,7 +246,7 @@ class _Run:
                 if save or coming is None:
                     self.save()
                 number = stop()
-                if number is not None and coming is not None:
+                if number is not None:
                     if number == signal.SIGINT:
                         raise KeyboardInterrupt
                     raise SystemExit(128 + number)
@@ -338,9 +281,12 @@ def train(
     data = PackedSequences(training, config.sequence_length, config.seed)
     config.out.mkdir(parents=True, exist_ok=True)
     run = _Run(config, shards[0].vocabulary_size, config.identity() | {"shards": checksums})
-    if not config.restart:
-        run.load()
-    held_out = _HeldOut(held, config, run.device)
+    if config.restart:
+        run.path.unlink(missing_ok=True)
+    run.load()
+    held_out = HeldOut(
+        held, config.sequence_length, config.batch_size // config.accumulate, run.device
+    )
     if "before" not in run.losses:
         run.losses["before"] = held_out.evaluate(run.model)
     speed = run.train(data, on_progress)
