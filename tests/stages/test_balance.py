@@ -1,0 +1,169 @@
+"""Balancing over parts on disk: repeats, what they depend on, and what they do not."""
+
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from manifests.schema import KEEP
+from stages.balance import WEIGHTS, BalanceConfig, repeats_of
+from stages.sampling import hash_ids, unit_interval
+from tests.stages.small_corpus import entry, sentences, walk_over
+
+SOURCES = ("web", "books", "code")
+
+
+def documents(count=600):
+    return [
+        {"text": text, "source": SOURCES[n % 3 if n % 2 else 0]}
+        for n, text in enumerate(sentences(count))
+    ]
+
+
+def balanced(root, parts, **config):
+    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
+    return walk_over(root, parts, [tokenize, entry("balance", by=["source"], **config)])
+
+
+def repeats_by_id(walk):
+    ledger = walk.ledger("balance")
+    return dict(zip(ledger["id"].to_pylist(), ledger["repeats"].to_pylist(), strict=True))
+
+
+def reached_shares(walk):
+    ledger = walk.ledger("balance").group_by("group").aggregate([("repeated_tokens", "sum")])
+    read = dict(
+        zip(ledger["group"].to_pylist(), ledger["repeated_tokens_sum"].to_pylist(), strict=True)
+    )
+    return {name: tokens / sum(read.values()) for name, tokens in read.items()}
+
+
+def test_the_mixture_that_is_reached_is_the_one_planned(tmp_path):
+    docs = documents()
+    walk = balanced(tmp_path, [docs[:250], docs[250:]], weights={"web": 0.3, "code": 2.5})
+    record = walk.walked.records["balance"]
+    assert sum(group["documents"] for group in record["groups"].values()) == len(docs)
+    assert record["groups"]["web"]["epochs"] == 0.3
+    assert record["groups"]["books"]["epochs"] == 1.0
+    assert record["groups"]["code"]["epochs"] == 2.5
+    for name, share in reached_shares(walk).items():
+        assert share == pytest.approx(record["groups"][name]["planned_share"], abs=0.03)
+    ledger = walk.ledger("balance")
+    assert set(ledger["repeats"].to_pylist()) == {0, 1, 2, 3}
+    tokens = walk.ledger("tokenize")["n_tokens"].to_numpy()
+    assert np.array_equal(
+        ledger["repeated_tokens"].to_numpy(), tokens * ledger["repeats"].to_numpy()
+    )
+
+
+def test_documents_that_are_read_no_time_are_dropped_and_only_those(tmp_path):
+    walk = balanced(tmp_path, [documents(200)], weights={"web": 0.5})
+    verdicts = pq.read_table(walk.store.path(walk.verdicts[0][0]))["verdict"].to_pylist()
+    repeats = walk.ledger("balance")["repeats"].to_pylist()
+    assert verdicts == ["balance" if n == 0 else KEEP for n in repeats]
+    assert 0 in repeats
+
+
+def test_the_choice_depends_on_neither_parts_nor_order(tmp_path):
+    docs = documents()
+    weights = {"web": 0.4, "books": 1.7}
+    one = repeats_by_id(balanced(tmp_path / "one", [docs], weights=weights))
+    shuffled = docs[300:] + docs[:300][::-1]
+    many = [shuffled[start : start + 97] for start in range(0, len(shuffled), 97)]
+    assert repeats_by_id(balanced(tmp_path / "many", many, weights=weights)) == one
+
+
+def test_a_seed_chooses_other_documents(tmp_path):
+    docs = documents()
+    first, second = (
+        repeats_by_id(balanced(tmp_path / str(seed), [docs], weights={"web": 0.5}, seed=seed))
+        for seed in (0, 1)
+    )
+    changed = sum(first[key] != second[key] for key in first)
+    assert 100 < changed < 300  # half of the 400 or so documents of the web
+
+
+def test_a_small_change_of_weights_moves_few_documents(tmp_path):
+    docs = documents()
+    before = repeats_by_id(balanced(tmp_path / "a", [docs], weights={"web": 0.50}))
+    after = repeats_by_id(balanced(tmp_path / "b", [docs], weights={"web": 0.55}))
+    assert all(after[key] >= before[key] for key in before)
+    assert 0 < sum(after[key] != before[key] for key in before) < 60
+
+
+def test_targets_and_a_budget(tmp_path):
+    targets = {"code": 0.7, "books": 0.2}
+    walk = balanced(tmp_path, [documents()], targets=targets, tokens=20_000)
+    record = walk.walked.records["balance"]
+    groups = record["groups"]
+    assert record["planned_tokens"] == 20_000
+    assert groups["code"]["planned_share"] == pytest.approx(0.7)
+    assert groups["web"]["planned_share"] == pytest.approx(0.1)
+    assert reached_shares(walk)["code"] == pytest.approx(0.7, abs=0.08)
+
+
+def test_a_capped_group_says_so_and_gives_its_share_to_the_others(tmp_path):
+    walk = balanced(tmp_path, [documents()], targets={"code": 0.9}, max_epochs=2)
+    groups = walk.walked.records["balance"]["groups"]
+    assert groups["code"]["capped"]
+    assert groups["code"]["epochs"] == 2
+    assert groups["code"]["planned_share"] < 0.9
+    assert not groups["web"]["capped"]
+    assert max(walk.ledger("balance")["repeats"].to_pylist()) == 2
+
+
+def test_groups_of_two_columns_and_names_that_are_absent(tmp_path):
+    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
+    balance = entry("balance", by=["source", "kind"], weights={"web/nothing": 2})
+    walk = walk_over(tmp_path, [documents(60)], [entry("kind"), tokenize, balance])
+    record = walk.walked.records["balance"]
+    kinds = walk.ledger("kind")["kind"].to_pylist()
+    assert set(record["groups"]) == {
+        f"{d['source']}/{kind}" for d, kind in zip(documents(60), kinds, strict=True)
+    }
+    assert record["absent_groups"] == ["web/nothing"]
+
+
+def test_a_missing_stage_is_named(tmp_path):
+    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
+    with pytest.raises(ValueError, match="no stage `domain` before it"):
+        walk_over(tmp_path, [documents(10)], [tokenize, entry("balance")])
+
+
+def test_impossible_configs_name_the_cure():
+    with pytest.raises(ValidationError, match="not both"):
+        BalanceConfig(weights={"a": 1}, targets={"a": 1})
+    with pytest.raises(ValidationError, match="more than 1"):
+        BalanceConfig(targets={"a": 0.7, "b": 0.7})
+    with pytest.raises(ValidationError, match=r"weights\.a"):
+        BalanceConfig(weights={"a": -1})
+    assert BalanceConfig().asked_weights() == WEIGHTS
+    assert BalanceConfig(by=("source",)).asked_weights() == {}
+
+
+@given(st.floats(0, 20), st.integers(0, 2**32))
+def test_repeats_have_the_planned_mean(epochs, seed):
+    chance = (np.arange(1000) + (seed % 997) / 997) / 1000
+    repeats = repeats_of(np.full(1000, epochs), chance)
+    assert repeats.mean() == pytest.approx(epochs, abs=2e-3)
+    assert set(repeats.tolist()) <= {int(epochs), int(epochs) + 1}
+
+
+def test_the_hash_of_ids_is_even_and_blind_to_slices():
+    ids = pa.array([hashlib.md5(str(n).encode()).digest() for n in range(20_000)], pa.binary(16))
+    numbers = unit_interval(hash_ids(ids, 7))
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    counts = np.histogram(numbers, bins=20, range=(0, 1))[0]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 60  # chi-square, 19 degrees of freedom
+    cut = pa.chunked_array([ids.slice(3, 5), ids.slice(8, 4)])
+    assert np.array_equal(hash_ids(cut, 7), hash_ids(ids, 7)[3:12])
+    # Ids that count up, as a careless source might make them, are spread as well.
+    raw = [n.to_bytes(16, "big") for n in range(20_000)]
+    counts = np.histogram(unit_interval(hash_ids(pa.array(raw, pa.binary(16)), 0)), bins=20)[0]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 60
