@@ -145,6 +145,8 @@ def _jaccards(gathered: Words64, starts: Ints, left: Ints, right: Ints) -> Float
 
 def _similarities(sets: _ShingleFiles, left: Ints, right: Ints) -> Floats:
     """The Jaccard index of each pair (float32), a few at a time so that memory is bounded."""
+    if len(left) == 0:
+        return np.zeros(0, np.float32)
     ranks, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
     sizes = sets.sizes(ranks)
     loads = sizes[inverse[: len(left)]] + sizes[inverse[len(left) :]]

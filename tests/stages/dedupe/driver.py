@@ -86,6 +86,7 @@ def corpus_of(stage: Stage[Any], parts: Sequence[pa.Table], root: Path) -> Corpu
         verdicts=[[] for _ in parts],
         annotations=[{} for _ in parts],
         externals={},
+        artefacts={},
         recipe={},
         store=Store(root),
     )
