@@ -1,0 +1,100 @@
+"""The judge on Hugging Face transformers: the light default where there is no GPU."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from classifiers.judge.engine import EngineSettings, Floats, check_prompts
+
+
+class TransformersEngine:
+    """A causal language model on the CPU or one GPU, read once, prefill only."""
+
+    def __init__(self, settings: EngineSettings, model: Path) -> None:
+        """Loads the Hugging Face folder ``model``. Sets torch's threads for this process."""
+        if settings.gpus > 1:
+            raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
+        logging.disable_progress_bar()
+        if settings.gpus == 0:
+            torch.set_num_threads(settings.threads)
+        self.settings = settings
+        self.device = torch.device("cuda" if settings.gpus else "cpu")
+        dtype: torch.dtype = getattr(torch, settings.dtype)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(model), dtype=dtype, attn_implementation="sdpa", local_files_only=True
+        )
+        if getattr(loaded.config, "final_logit_softcapping", None):
+            raise ValueError(
+                f"{model.name} caps its logits, which this engine leaves out. Set engine: vllm."
+            )
+        self.model = loaded.to(self.device).eval()
+
+    @torch.inference_mode()
+    def token_log_probabilities(
+        self, prompts: Sequence[Sequence[int]], tokens: Sequence[int]
+    ) -> Floats:
+        """See ``JudgeEngine``. What all prompts begin with is computed once; the rest is batched by
+        length, ties by order."""
+        check_prompts(prompts, self.settings.max_length)
+        result = np.zeros((len(prompts), len(tokens)), np.float64)
+        wanted = torch.tensor(list(tokens), device=self.device)
+        shared = _common_prefix(prompts)
+        prefix: Any = None
+        if shared:
+            ids = torch.tensor([list(prompts[0][:shared])], device=self.device)
+            prefix = self.model.base_model(input_ids=ids, use_cache=True).past_key_values
+        lengths = [len(prompt) - shared for prompt in prompts]
+        for batch in _batches(lengths, self.settings.batch_tokens):
+            longest = max(lengths[index] for index in batch)
+            ids = torch.zeros((len(batch), longest), dtype=torch.long)
+            for place, index in enumerate(batch):
+                ids[place, : lengths[index]] = torch.tensor(list(prompts[index][shared:]))
+            cache = copy.deepcopy(prefix)
+            if cache is not None:
+                cache.batch_repeat_interleave(len(batch))
+            # padding stands on the right, where causal attention cannot look: no mask is needed
+            hidden = self.model.base_model(
+                input_ids=ids.to(self.device), past_key_values=cache, use_cache=bool(shared)
+            )[0]
+            last = torch.tensor([lengths[index] - 1 for index in batch], device=self.device)
+            ends = hidden[torch.arange(len(batch), device=self.device), last]
+            logits = self.model.get_output_embeddings()(ends).float()
+            chosen = torch.log_softmax(logits, dim=-1)[:, wanted]
+            result[batch] = chosen.double().cpu().numpy()
+        return result
+
+    def close(self) -> None:
+        """Drops the model."""
+        del self.model
+
+
+def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """Tokens that all of several prompts begin with, leaving each at least one token of its own."""
+    if len(prompts) < 2:
+        return 0
+    first = prompts[0]
+    shared = min(len(prompt) for prompt in prompts) - 1
+    for prompt in prompts[1:]:
+        while prompt[:shared] != first[:shared]:
+            shared -= 1
+    return shared
+
+
+def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices in batches of rising length, each at most ``budget`` tokens with padding (a longer
+    prompt makes a batch of its own)."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
