@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from stages.dedupe.characters import folded
@@ -35,18 +36,19 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def shingles(text: str, ngram: int = 5, char_ngram: int = 8) -> set[tuple[str, ...]]:
+@lru_cache(maxsize=4096)
+def shingles(text: str, ngram: int = 5, char_ngram: int = 8) -> frozenset[tuple[str, ...]]:
     """The set of shingles of a text."""
     sequence = tokens(text)
     words = tuple(token for token, _ in sequence)
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for end, (_, alone) in enumerate(sequence, 1):
         length = char_ngram if alone else ngram
         if end >= length:
             found.add(words[end - length : end])
     if not found and words:
         found.add(("whole", *words))
-    return found
+    return frozenset(found)
 
 
 def jaccard(left: str, right: str) -> float:
