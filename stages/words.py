@@ -9,6 +9,10 @@ In scripts that are written without spaces (Chinese, Japanese, Thai, Lao, Khmer,
 letter, together with the marks on it, is a word. Characters that are not shown (soft hyphen,
 joiners, variation selectors) do not exist.
 
+Text often comes inside of JSON or of a program's string. There ``\\n``, ``\\r`` and ``\\t`` before
+letters, and ``\\u`` with four hexadecimal digits, separate words: they are not letters of the next
+word. Where the letters are a LaTeX command (``\\nu``, ``\\theta``, ``\\right``) they stay one.
+
 Two words are equal when the NFKD forms of their folded letters are, which is so exactly when their
 NFKC forms are; NFKD is used because it is made code point by code point, from a
 table. The marks on a letter are hashed without their order, instead of in canonical order.
@@ -83,15 +87,29 @@ Pythons know more characters; they are left out, so that all give the same words
 about an assigned character's normal form and case folding is stable by its policy."""
 
 _ZERO_WIDTH_SPACE = 0x200B
+_BACKSLASH = 92
+
+
+_LATEX = (
+    "nabla natural ne nearrow neg neq newline nexists ngeq ni nleq nmid nobreak noindent nolimits"
+    " nonumber normalsize not notin nparallel nsubseteq nu nwarrow"
+    " rangle rbrace rbrack rceil re rfloor rho right rightarrow rightleftharpoons rm root"
+    " rule rvert tan tanh tau tbinom text textbf textit textrm tfrac therefore theta tilde times"
+    " tiny to top triangle"
+)
+"""LaTeX commands that start with the letter of an escape: ``\\nu`` is no line break before a u."""
 
 
 class Alphabet(NamedTuple):
-    """Tables that say what each code point is: ``entries[pages[c >> 8] * 256 + (c & 255)]``."""
+    """Tables that say what each code point is: ``entries[pages[c >> 8] * 256 + (c & 255)]``.
+
+    ``commands`` are hashes of the commands that are no escapes (see ``_escape``)."""
 
     ascii: U8
     pages: U16
     entries: U32
     expansions: U32
+    commands: U64
 
 
 class Words(NamedTuple):
@@ -127,7 +145,15 @@ def alphabet() -> Alphabet:
         page_of.astype(np.uint16).reshape(-1),
         np.ascontiguousarray(pages).reshape(-1),
         np.array(expansions or [0], np.uint32),
+        np.array([_command_hash(name) for name in _LATEX.split()], np.uint64),
     )
+
+
+def _command_hash(name: str) -> int:
+    state = int(_SEED)
+    for byte in name.encode():
+        state = (state ^ byte) * int(_PRIME) % 2**64
+    return state
 
 
 def _entry(character: str, expansions: list[int], seen: dict[str, int]) -> int:
@@ -179,6 +205,32 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @compiled
+def _escape(data: U8, at: int, end: int, commands: U64) -> int:
+    """How many bytes the escape at a backslash has: 2 where ``\\n``, ``\\r`` or ``\\t`` is a break,
+    6 for ``\\u`` and four hexadecimal digits, 1 where the backslash is only a symbol."""
+    if at + 1 >= end:
+        return 1
+    kind = data[at + 1]
+    if kind == 117 and at + 6 <= end:
+        for i in range(at + 2, at + 6):
+            byte = data[i] | 32
+            if not (48 <= data[i] <= 57 or 97 <= byte <= 102):
+                return 1
+        return 6
+    if kind not in (110, 114, 116):
+        return 1
+    state = _SEED
+    i = at + 1
+    while i < end and 97 <= (data[i] | 32) <= 122 and data[i] >= 65:
+        state = (state ^ np.uint64(data[i])) * _PRIME
+        i += 1
+    for command in commands:
+        if command == state:
+            return 1
+    return 2
+
+
+@compiled
 def scan_words(
     data: U8, start: int, end: int, letters: Alphabet, hashes: U64, starts: I64, ends: I64
 ) -> int:
@@ -187,7 +239,7 @@ def scan_words(
     ``hashes`` must hold ``word_capacity(end - start)``. ``starts`` and ``ends`` (byte offsets from
     ``start``) must hold as many, or nothing: then they are not written.
     """
-    fold, pages, entries, expansions = letters
+    fold, pages, entries, expansions, commands = letters
     spans = len(starts) > 0
     count = 0
     word = -1  # where the open word starts, or -1
@@ -227,7 +279,10 @@ def scan_words(
                     ends[count] = last - start
                 count += 1
                 word = -1
-            at += 1
+            if byte == _BACKSLASH:
+                at += _escape(data, at, end, commands)
+            else:
+                at += 1
             continue
         if byte < 0xE0:
             point = (int(byte) & 31) << 6 | (int(data[at + 1]) & 63)

@@ -1,0 +1,205 @@
+"""The matcher against a brute-force one, written from the rule's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.decontaminate.benchmark import Sequence
+from stages.decontaminate.index import Index, build_index, load_index, save_index
+from stages.decontaminate.match import FLOOR_RATIO, MAX_MATCHES, Found, find_matches
+from stages.words import text_buffers
+from tests.stages.decontaminate.test_lcs import lcs_length
+
+SHORT = 3
+
+Key = tuple[tuple[str, ...], int, int, int]
+
+
+def index_of(items: list[str], n: int, common: int = 100) -> Index:
+    sequences = [Sequence("b", str(i), "question", text) for i, text in enumerate(items)]
+    return build_index(sequences, n, SHORT, common)[0]
+
+
+def found_in(texts: list[str], index: Index) -> Found:
+    return find_matches(*text_buffers(pa.array(texts, pa.large_string())), index)
+
+
+def brute_force(
+    document: list[str], gaps: list[str], items: list[list[str]], n: int
+) -> Counter[Key]:
+    """(words of the item, hits, lcs, shorter) of every match, by the rule as it is written down:
+    ``gaps[i]`` is what stands before word i, the last one what ends the document."""
+    found: Counter[Key] = Counter()
+    for item in {tuple(item): None for item in items if item}:
+        size = len(item)
+        if SHORT <= size < n:
+            for at in range(len(document) - size + 1):
+                whole = tuple(document[at : at + size]) == item
+                before = at == 0 or gaps[at].strip(" ,\t")
+                after = at + size == len(document) or gaps[at + size].strip(" ,\t")
+                if whole and before and after:
+                    found[item, 1, size, size] += 1
+        grams = {item[k : k + n] for k in range(size - n + 1)}
+        hits = [i for i in range(len(document)) if tuple(document[i : i + n]) in grams]
+        while hits:
+            window = [hit for hit in hits if hit - hits[0] <= size]
+            hits = hits[len(window) :]
+            low, high = max(0, window[0] - size), window[-1] + n + size
+            length = lcs_length(document[low:high], item)
+            shorter = min(size, len(document))
+            if length >= FLOOR_RATIO * shorter:
+                found[item, len(window), length, shorter] += 1
+    return found
+
+
+words = st.sampled_from(["a", "b", "c", "d", "e", "été", "7", "8"])
+items_strategy = st.lists(st.lists(words, max_size=16), max_size=6)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    items_strategy,
+    st.lists(st.tuples(st.lists(words, max_size=9), st.integers(0, 5)), max_size=6),
+    st.lists(st.sampled_from([" ", "\n", ", ", ". ", " — "]), min_size=1, max_size=9),
+    st.sampled_from([4, 6]),
+)
+def test_matches_are_those_of_the_rule(
+    items: list[list[str]], pieces: list[tuple[list[str], int]], separators: list[str], n: int
+) -> None:
+    # A document of noise and items, put together with changing separators.
+    document: list[str] = []
+    for noise, which in pieces:
+        document += noise + (items[which] if which < len(items) else [])
+    gaps = [separators[i % len(separators)] for i in range(len(document))] + [""]
+    text = "".join(gap + word for gap, word in zip(gaps, document, strict=False))
+    index = index_of([" ".join(item) for item in items], n)
+    counting = [item for item in items if any(not w.isdigit() for w in item)]
+    found = found_in([text], index)
+    got: Counter[Key] = Counter()
+    for k in range(len(found.row)):
+        item = index.sequences["text"][int(found.sequence[k])].as_py().split()
+        got[tuple(item), int(found.hits[k]), int(found.lcs[k]), int(found.shorter[k])] += 1
+        # The spans hold the common subsequence.
+        span = text[found.start[k] : found.end[k]]
+        cut = [word.strip(",.—") for word in span.split()]
+        part = item[found.item_start[k] : found.item_end[k]]
+        assert lcs_length([w for w in cut if w], part) == found.lcs[k]
+    if len(counting) == len(items) and not has_counting_gram(items, n):
+        assert got == brute_force(document, gaps, items, n)
+
+
+def has_counting_gram(items: list[list[str]], n: int) -> bool:
+    return any(
+        all(word.isdigit() for word in item[k : k + n])
+        for item in items
+        for k in range(len(item) - n + 1)
+    )
+
+
+@pytest.mark.parametrize("size", range(1, 15))
+@pytest.mark.parametrize("n", [8, 13])
+def test_items_of_every_length(size: int, n: int) -> None:
+    item = [f"word{i}" for i in range(size)]
+    index = index_of([" ".join(item)], n)
+    found = found_in([f"Before. {' '.join(item)}? After.", "Before and after"], index)
+    assert list(found.lcs) == ([size] if size >= SHORT else [])
+    assert list(found.row) == [0] * len(found.lcs)
+    if size >= SHORT:
+        assert (found.start[0], found.end[0]) == (8, 8 + len(" ".join(item)))
+
+
+def test_no_sequences_and_no_documents() -> None:
+    empty = index_of([], 13)
+    assert len(found_in(["a b c"], empty).row) == 0
+    assert len(found_in([], empty).row) == 0
+    assert len(found_in(["", "..."], index_of(["a b c d e f g"], 4)).row) == 0
+
+
+def test_equal_sequences_are_one() -> None:
+    text = "one two three four five six"
+    sequences = [Sequence("b", str(i), "question", text) for i in range(3)]
+    index, record = build_index([*sequences, Sequence("b", "3", "q", "One, two!")], 4, SHORT, 100)
+    assert record["duplicate_sequences"] == 2
+    assert record["sequences_too_short"] == 1
+    assert index.sequences["item"].to_pylist() == ["0", "3"]
+    assert len(found_in([text], index).row) == 1
+
+
+def test_common_n_grams_do_not_open_the_gate_and_are_listed() -> None:
+    template = "answer the following question with yes or no"
+    items = [f"{template} about animal{i} of kind{i} and colour{i}" for i in range(5)]
+    sequences = [Sequence("b", str(i), "question", text) for i, text in enumerate(items)]
+    index, record = build_index(sequences, 6, SHORT, 5)
+    assert len(found_in([f"Please {template}. Nothing else follows here."], index).row) == 0
+    assert set(found_in([items[3]], index).sequence) == {3}
+    assert record["common_n_grams"] == 4
+    assert {"text": "answer the following question with yes", "items": 5} in record[
+        "common_n_grams_listed"
+    ]
+
+
+def test_frequent_short_sequences_do_not_match() -> None:
+    longer = [f"it rains in town {i} . what is true now ? we see {i}" for i in range(4)]
+    sequences = [
+        Sequence("b", str(i), "question", text)
+        for i, text in enumerate(["What is true now?", "Where is it dry?", *longer])
+    ]
+    index, record = build_index(sequences, 6, SHORT, 4)
+    assert record["sequences_matched_whole"] == 1
+    found = found_in(["What is true now? Where is it dry?"], index)
+    assert index.sequences["text"].take(pa.array(found.sequence)).to_pylist() == [
+        "Where is it dry?"
+    ]
+
+
+def test_page_numbers_do_not_open_the_gate() -> None:
+    index = index_of(["The sum of 1 2 3 4 5 6 7 8 9 10 11 12 is taken", "2 9 4 1 7 7 3 5 2"], 8)
+    found = found_in(["1 2 3 4 5 6 7 8 9 10 11 12 next", "so 2 9 4 1 7 7 3 5 2"], index)
+    assert list(found.row) == [1]
+
+
+def test_short_sequences_must_stand_alone() -> None:
+    index = index_of(["how to start a blog"], 8)
+    texts = [
+        "How to start a blog",
+        "He knows how to start a blog, and more",
+        "Q: How to start a blog? A: write.",
+        "how\nto\nstart\na\nblog\nnow",
+        "<b>how to start a blog</b> now",
+    ]
+    assert sorted(set(found_in(texts, index).row)) == [0, 2, 3, 4]
+
+
+def test_repetition_takes_bounded_time_and_is_reported() -> None:
+    item = " ".join(["buffalo"] * 20)
+    index = index_of([item, *(f"{item} {i}" for i in range(8))], 8)
+    text = "buffalo " * 300_000
+    columns = text_buffers(pa.array([text, "calm words"], pa.large_string()))
+    found = find_matches(*columns, index)
+    assert np.bincount(found.row).tolist() == [MAX_MATCHES]
+    assert found.lcs.max() == 20
+    assert found.capped.tolist() == [True, False]
+    few = find_matches(*columns, index, max_hits=10)
+    assert few.capped.tolist() == [True, False]
+    assert found_in(["buffalo " * 30], index).capped.tolist() == [False]
+
+
+def test_saved_index_is_the_same(tmp_path: Path) -> None:
+    index = index_of(["one two three four five six seven", "été 日本語 one two", "a b c d"], 5)
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        save_index(index, tmp_path / name)
+    for path in sorted((tmp_path / "x").iterdir()):
+        assert path.read_bytes() == (tmp_path / "y" / path.name).read_bytes()
+    texts = ["zero one two three four five six", "日本語 one two", "A, b c. d", "a b c d"]
+    expected = found_in(texts, index)
+    for one, other in zip(expected, found_in(texts, load_index(tmp_path / "x")), strict=True):
+        assert np.array_equal(one, other)
+    assert len(expected.row) > 2
