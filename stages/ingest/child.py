@@ -9,7 +9,6 @@ and encoding. The kernel ends it when a page takes too much CPU time or too much
 from __future__ import annotations
 
 import json
-import logging
 import os
 import resource
 import signal
@@ -34,7 +33,6 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not reach the answers
-    logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes the pipe

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 
@@ -38,9 +40,40 @@ def extract_text(html: str, extractor: str) -> str:
         )
         return text
     if extractor == "trafilatura":
-        import trafilatura
-
-        return trafilatura.extract(html, include_comments=False) or ""
+        return _trafilatura(html)
     if extractor == "none":
         return html
     raise ValueError(f"there is no extractor {extractor}; known: {', '.join(EXTRACTORS)}")
+
+
+class _Log(logging.Handler):
+    """Keeps what trafilatura says about errors that it does not raise."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+_QUIET = ("Document is empty", "discarding data", "empty HTML tree", "parsed tree length")
+"""Parts of trafilatura's messages about pages that are just empty or no HTML."""
+
+
+def _trafilatura(html: str) -> str:
+    """Trafilatura's text. Where it is empty because of an error that trafilatura only logs (no
+    memory for the tree, a page beyond its own limit), raises ValueError."""
+    import trafilatura
+
+    log, logger = _Log(), logging.getLogger("trafilatura")
+    logger.addHandler(log)
+    logger.propagate = False
+    try:
+        text = trafilatura.extract(html, include_comments=False) or ""
+    finally:
+        logger.removeHandler(log)
+    errors = [m for m in log.messages if not any(quiet in m for quiet in _QUIET)]
+    if not text and errors:
+        raise ValueError("; ".join(errors))
+    return text

@@ -16,6 +16,7 @@ BLOCK = 1 << 20
 _ZSTD_INPUT = 1 << 14
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _ZSTD_WINDOW = 1 << 31
 
 
@@ -104,8 +105,8 @@ class ByteStream:
         """Makes the bytes from ``position`` on, which must be kept, the next to be read."""
         kept = b"".join(self._kept or ())
         self._pending = memoryview(kept[position - self._kept_from :] + bytes(self._pending))
-        self._kept = None
-        self.position = position
+        self._kept = deque()
+        self._kept_from = self.position = position
 
     def read_up_to(self, limit: int) -> bytes:
         """All that is left, or ``limit`` bytes when there is more."""
@@ -143,7 +144,7 @@ def _gunzip(stream: ByteStream, file: BinaryIO) -> Iterator[bytes]:
     data = file.read(BLOCK)
     if not data:
         raise _DamagedError("truncated_gzip", "the file is empty; a gzip file never is")
-    if not data.startswith(_GZIP_MAGIC):
+    if not data.startswith(_GZIP_MAGIC) and not _GZIP_MAGIC.startswith(data):
         raise _DamagedError("not_gzip", "the file is named .gz but does not begin like gzip")
     while data:
         stream._member = file.tell() - len(data)
@@ -171,7 +172,8 @@ def _unzstd(file: BinaryIO) -> Iterator[bytes]:
     data = file.read(_ZSTD_INPUT)
     if not data:
         raise _DamagedError("truncated_zstd", "the file is empty; a zstd file never is")
-    if not data.startswith(_ZSTD_MAGIC) and data[1:4] != b"\x2a\x4d\x18":
+    known = data.startswith(_ZSTD_MAGIC) or data[1:4] == _ZSTD_SKIPPABLE
+    if not known and not _ZSTD_MAGIC.startswith(data):
         raise _DamagedError("not_zstd", "the file is named .zst but does not begin like zstd")
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     while data:
