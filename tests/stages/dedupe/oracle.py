@@ -17,7 +17,7 @@ def tokens(text: str) -> list[Token]:
     """Words, and characters of scripts without spaces (True), of a text without tags."""
     found: list[Token] = []
     word = ""
-    for character in folded(text) + " ":
+    for character in "".join(map(folded, text)) + " ":
         category = unicodedata.category(character)
         if category == "Cf" or character == "\u0640" or "\ufe00" <= character <= "\ufe0f":
             continue

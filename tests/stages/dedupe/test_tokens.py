@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.dedupe.arrays import text_buffers
+from stages.dedupe.characters import folded
 from stages.dedupe.hashing import hash_words
 from stages.dedupe.shingles import jaccard, shingle_sets
 from stages.dedupe.tokens import mix, token_tables, tokenize, word_state
@@ -55,6 +56,14 @@ def expected(text: str) -> list[int]:
 @settings(max_examples=400, deadline=None)
 def test_tokens_are_those_of_the_definition(text: str) -> None:
     assert hashes(text) == expected(text)
+
+
+@given(texts())
+@settings(max_examples=200, deadline=None)
+def test_folding_each_character_folds_the_text(text: str) -> None:
+    """But for marks that stand in an order that no NFC text of a living language has."""
+    plain = "".join(c for c in text if unicodedata.category(c)[0] != "M" and len(folded(c)) == 1)
+    assert "".join(map(folded, plain)) == folded(plain)
 
 
 @given(texts(), texts())
