@@ -185,8 +185,9 @@ def test_a_signal_leaves_a_checkpoint_that_goes_on(
     folder: Path, tmp_path: Path, number: int, code: int
 ) -> None:
     out = tmp_path / "out"
-    arguments = command(folder, out, 100_000)
-    process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(folder, out, 100_000), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     line = process.stderr.readline()
     assert line.startswith("step ")
@@ -196,12 +197,16 @@ def test_a_signal_leaves_a_checkpoint_that_goes_on(
     assert not (out / "result.json").exists()
     state = torch.load(out / "checkpoint.pt", weights_only=True)
     assert 0 < state["step"] < 100_000
-    again = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert again.stderr is not None
-    line = again.stderr.readline()
-    again.terminate()
-    again.communicate(timeout=60)
-    assert int(line.split()[1].split("/")[0]) > state["step"]
+    settings = TINY | {"steps": 100_000, "checkpoint_every": 100_000}
+    steps: list[int] = []
+
+    def stop_at_once(progress: Progress) -> None:
+        steps.append(progress.step)
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(TrainConfig(shards=folder, out=out, **settings), stop_at_once)
+    assert steps[0] > state["step"]
 
 
 def test_command_prints_the_losses(folder: Path, tmp_path: Path) -> None:
