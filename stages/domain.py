@@ -56,8 +56,10 @@ class DomainConfig(StageConfig):
         ge=0,
     )
     boilerplate_density: float = setting(
-        0.2,
+        0.15,
         about="A paragraph is boilerplate when its phrases weigh this much a word.",
+        source="measured: 91 % of Debian's copyright files found, 0.3 % of its other documentation "
+        "mistaken; see docs/domain.md",
         gt=0,
     )
     boilerplate_share: float = setting(

@@ -89,6 +89,7 @@ def test_wide_tokens_for_qwens_vocabulary(tmp_path):
         [[{"text": "Hello world 中文"}]],
         [entry("tokenize", tokenizer="qwen"), entry("shard")],
     )
+    assert walk.ledger("tokenize")["tokens"].type == pa.list_(pa.uint32())
     (shard,) = shards_of(walk)
     assert shard.schema.field("tokens").type.value_type == pa.uint32()
     assert shard.tokens(0)[:2].tolist() == [9707, 1879]

@@ -69,7 +69,7 @@ def test_the_loss_falls_and_the_record_holds_no_measurement(trained):
 
 def test_a_killed_training_goes_on_from_its_checkpoint(trained, tmp_path):
     task = next(t for t in trained.executed if t.function == "stages.train:train_model")
-    arguments = {**task.arguments, "config": {**task.arguments["config"], "steps": 400}}
+    arguments = {**task.arguments, "config": {**task.arguments["config"], "steps": 200}}
     output = tmp_path / "fingerprint-1"
     output.mkdir()
     worker = subprocess.Popen(
