@@ -72,8 +72,8 @@ class _WarcReader:
         self.lost_at = None
         stream.keep_from(searched)
         archive = ArchiveIterator(cast(BinaryIO, stream), stream_detect=False)
+        told: str | None = None
         while True:
-            told = False
             try:
                 record = next(archive, None)
             except OSError as error:
@@ -86,11 +86,11 @@ class _WarcReader:
                 break
             offset = record.stream_pos
             outcome = self._outcome(record, offset, stream)
-            told = isinstance(outcome, Quarantined)
+            told = outcome.reason if isinstance(outcome, Quarantined) else None
             searched = offset + record.content_length
             stream.keep_from(searched)
             yield outcome
-        if stream.damage is not None and not told:
+        if stream.damage is not None and told != stream.damage.reason:
             yield self._damaged(stream.damage, searched, b"", 0)
 
     def _outcome(self, record: WarcRecord, offset: int, stream: ByteStream) -> Outcome | Page:
