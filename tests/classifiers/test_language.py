@@ -9,7 +9,33 @@ import pytest
 
 from classifiers.language import LanguageModel, language_model
 
-LANGUAGES = "ar bg cs da en es fi fr he hi hu it ja ko nl pl pt ru sv th tr uk vi".split(" ")
+LANGUAGES = frozenset(
+    (
+        "ar",
+        "bg",
+        "cs",
+        "da",
+        "en",
+        "es",
+        "fi",
+        "fr",
+        "he",
+        "hi",
+        "hu",
+        "it",
+        "ja",
+        "ko",
+        "nl",
+        "pl",
+        "pt",
+        "ru",
+        "sv",
+        "th",
+        "tr",
+        "uk",
+        "vi",
+    )
+)
 
 
 def test_names_languages_of_real_texts(language_weights: Path, shared_data: Path) -> None:

@@ -83,7 +83,7 @@ def test_bad_configs(config: dict[str, object], message: str) -> None:
         stage_of(**config)
 
 
-def test_a_needed_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_needed_package_is_named() -> None:
     stage = stage_of(filter="tests.stages.datatrove_filters:NeedyFilter")
-    with pytest.raises(RuntimeError, match="needs a package.*pip install"):
+    with pytest.raises(RuntimeError, match=r"needs a package.*pip install"):
         annotate(stage, table_of(["x"]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.kind import KINDS, Kind, KindConfig
@@ -105,6 +105,7 @@ def test_the_extension_can_be_switched_off() -> None:
     assert annotate(stage, table_of([PROSE], locator=["a.py"]))["kind"].to_pylist() == ["prose"]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text(max_size=300), max_size=8))
 def test_each_row_stands_alone(texts: list[str]) -> None:
     stage = Kind(KindConfig())

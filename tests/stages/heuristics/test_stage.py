@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -105,7 +105,7 @@ def test_thresholds_can_be_changed_and_switched_off_without_measuring() -> None:
 
 
 def test_bad_configs_say_what_there_is() -> None:
-    with pytest.raises(ValidationError, match="no rule set gofer.*gopher_quality"):
+    with pytest.raises(ValidationError, match=r"no rule set gofer.*gopher_quality"):
         stage_of(rules={"prose": ["gofer"]})
     with pytest.raises(ValidationError, match="no kind poetry"):
         stage_of(rules={"poetry": []})
@@ -119,6 +119,7 @@ def test_every_rule_has_a_statistic_and_a_name_of_its_own() -> None:
     assert len(rule_names()) == sum(map(len, RULE_SETS.values()))
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text(max_size=150), min_size=1, max_size=5), st.sampled_from(KINDS))
 def test_each_row_stands_alone(texts: list[str], kind: str) -> None:
     stage = stage_of()

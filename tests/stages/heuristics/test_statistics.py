@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.heuristics.characters import TERMINAL, character_flags
@@ -27,6 +27,7 @@ def statistics_of(*texts: str) -> list[dict[str, float]]:
     return [dict(zip(STATISTICS, row, strict=True)) for row in found]
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.one_of(st.text(LETTERS, min_size=1, max_size=120), st.text("ab \n", min_size=1)))
 def test_lines_and_characters(text: str) -> None:
     [found] = statistics_of(text)
@@ -34,6 +35,7 @@ def test_lines_and_characters(text: str) -> None:
         assert found[name] == pytest.approx(value, abs=1e-12), name
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.sampled_from(["a", "bb", "ccc", "dd"]), min_size=1, max_size=80))
 def test_ngrams(words: list[str]) -> None:
     text = " ".join(words)
@@ -97,6 +99,7 @@ def test_long_texts_are_measured_on_their_beginning() -> None:
     assert found["words"] > 100_000
 
 
+@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.text(max_size=200), max_size=6))
 def test_each_row_stands_alone(texts: list[str]) -> None:
     together = measure(pa.array(["padding", *texts], pa.large_string()).slice(1))
