@@ -128,12 +128,21 @@ def tokenize(
         pieces = np.int64(1)
         offset = np.int64(0)
         if byte < 128:
-            place += 1
             entry = table[byte]
-            if entry > 1:
+            # most of all text: the letters of a word, in a loop of their own
+            while entry > 1:
                 word = (word ^ np.uint64(entry)) * _PRIME
                 inside = True
+                place += 1
+                if place == end:
+                    break
+                byte = data[place]
+                if byte >= 128:
+                    break
+                entry = table[byte]
+            if place == end or byte >= 128:
                 continue
+            place += 1
             if byte == 60:
                 place = _after_tag(data, place, end, elements)
             elif byte == 38:
