@@ -62,7 +62,7 @@ def _fill(grams: U64, keys: U64, rows: I32, filter_words: U64) -> None:
 
 def make_gate(n: int, grams: U64, offsets: I32, postings: I32) -> Gate:
     """A gate of distinct n-gram hashes and their postings (see ``Gate``)."""
-    capacity = 1 << max(1, (2 * len(grams)).bit_length())
+    capacity = 1 << max(1, (len(grams) * 4 // 3).bit_length())  # at most 3/4 full
     keys = np.zeros(capacity, np.uint64)
     rows = np.zeros(capacity, np.int32)
     bits = 1 << max(6, (_FILTER_BITS * len(grams) - 1).bit_length())
