@@ -19,7 +19,9 @@ from stages.tokenizer.control import QWEN_PATTERN
 from stages.tokenizer.ranks import read_ranks
 
 TOKENIZER_FILE = "tokenizer.json"
-RANKS_FILE = "qwen.tiktoken"
+RANKS_FILE = "ranks.tiktoken"
+"""Byte pairs with their ranks, for tiktoken, beside tokenizers that it can stand in for."""
+
 ABOUT_FILE = "about.json"
 """Beside a tokenizer: JSON with its ``sha256``, ``vocabulary_size``, ``eos`` and origin."""
 
@@ -79,13 +81,19 @@ class JsonTokenizer(Tokenizer):
         return [np.array(one.ids, np.uint32) for one in encoded]
 
 
-class QwenTokenizer(Tokenizer):
-    """Qwen's ranks through tiktoken, which is three times as fast as its ``tokenizer.json``."""
+class RankTokenizer(Tokenizer):
+    """Byte-pair ranks through tiktoken, four times as fast as the same tokenizer's JSON.
+
+    tiktoken joins any neighbours that make a token, `tokenizers` only those in its list of merges.
+    Where every token has one merge, ids rise in the order of merges and all bytes are tokens, the
+    results are the same: what happens inside a stretch that no merge crosses depends on that
+    stretch alone, so it passes through the very pair that the token was made of.
+    """
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         super().__init__(about)
         self._encoding = tiktoken.Encoding(
-            "qwen", pat_str=QWEN_PATTERN, mergeable_ranks=read_ranks(path), special_tokens={}
+            "ranks", pat_str=QWEN_PATTERN, mergeable_ranks=read_ranks(path), special_tokens={}
         )
 
     def _encode(self, pieces: Sequence[str]) -> list[U32]:
@@ -101,7 +109,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     about = json.loads((folder / ABOUT_FILE).read_text())
     ranks = folder / RANKS_FILE
     if ranks.exists():
-        return QwenTokenizer(ranks, about)
+        return RankTokenizer(ranks, about)
     return JsonTokenizer(folder / TOKENIZER_FILE, about)
 
 

@@ -13,7 +13,13 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from manifests.checksum import sha256_of_file
 from stages.tokenizer.control import END_OF_TEXT, QWEN_CONTROL_TOKENS, TEXT_CONTROL_TOKENS
 from stages.tokenizer.encode import ABOUT_FILE, RANKS_FILE, TOKENIZER_FILE
-from stages.tokenizer.ranks import byte_level, control_token, read_ranks, tokenizer_of_ranks
+from stages.tokenizer.ranks import (
+    byte_level,
+    control_token,
+    ranks_text,
+    read_ranks,
+    tokenizer_of_ranks,
+)
 
 Json = Any
 
@@ -29,6 +35,7 @@ def write_trained(folder: Path, texts: Iterable[str], vocabulary_size: int) -> d
     fill the vocabulary gives a smaller one.
     """
     tokenizer = byte_level()
+    normalizer, tokenizer.normalizer = tokenizer.normalizer, None  # the texts are in NFC already
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - len(TEXT_CONTROL_TOKENS),
         min_frequency=2,
@@ -37,6 +44,8 @@ def write_trained(folder: Path, texts: Iterable[str], vocabulary_size: int) -> d
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.normalizer = normalizer
+    (folder / RANKS_FILE).write_bytes(ranks_text(tokenizer.get_vocab(with_added_tokens=False)))
     tokenizer.add_special_tokens([control_token(token) for token in TEXT_CONTROL_TOKENS])
     return _write(folder, tokenizer, END_OF_TEXT, {"origin": "trained on this corpus"})
 

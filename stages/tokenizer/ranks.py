@@ -48,6 +48,16 @@ def read_ranks(path: Path) -> dict[bytes, int]:
     return ranks
 
 
+def ranks_text(vocabulary: Mapping[str, int]) -> bytes:
+    """A byte-level vocabulary (tokens as spelled in a ``tokenizer.json``) as a tiktoken file."""
+    byte_of = {character: byte for byte, character in byte_characters().items()}
+    lines = []
+    for token, rank in sorted(vocabulary.items(), key=lambda item: item[1]):
+        spelled = bytes(byte_of[character] for character in token)
+        lines.append(base64.b64encode(spelled) + f" {rank}\n".encode())
+    return b"".join(lines)
+
+
 def byte_characters() -> dict[int, str]:
     """The character that stands for each byte in byte-level vocabularies (GPT-2's table):
     printable ones of Latin-1 stand for themselves, the others for U+0100 and on."""

@@ -91,18 +91,30 @@ def test_qwen_is_qwen(qwen):
     assert flat.tolist() == [9707, 1879]
 
 
-def test_qwens_two_forms_agree(qwen, shared_data):
-    """The written tokenizer.json and tiktoken on the ranks are two implementations."""
-    folder, _ = qwen
+@pytest.mark.parametrize("which", ["qwen", "trained", "trained on real text"])
+def test_ranks_and_json_agree(which, shared_data, request, tmp_path):
+    """tiktoken on the ranks and tokenizers on the tokenizer.json are two implementations."""
     with gzip.open(shared_data / "open/web/datajuicer_domain_mix.jsonl.gz") as stream:
-        texts = [json.loads(line)["text"][:20_000] for line in stream]
+        texts = [json.loads(line)["text"][:10_000] for line in stream]
+    if which == "trained on real text":
+        folder = tmp_path
+        write_trained(folder, texts[::2], 8000)
+    else:
+        folder, _ = request.getfixturevalue(which)
     draw = random.Random(1)
     texts += ["".join(chr(draw.randrange(1, 0xD800)) for _ in range(500)) for _ in range(50)]
-    reader = reader_of(folder)
+    texts += ["".join(draw.choices("aabcde th", k=500)) for _ in range(50)]
     texts = [tokenizers.normalizers.NFC().normalize_str(text) for text in [*texts, *TEXTS[:-1]]]
     flat, offsets = load_tokenizer(folder).encode_batch(texts)
-    for index, encoded in enumerate(reader.encode_batch(texts)):
+    for index, encoded in enumerate(reader_of(folder).encode_batch(texts)):
         assert flat[offsets[index] : offsets[index + 1]].tolist() == encoded.ids
+
+
+def test_a_json_without_ranks_gives_the_same_tokens(trained, tmp_path):
+    write_copied(tmp_path, trained[0] / "tokenizer.json", "<|endoftext|>")
+    texts = [text for text in TEXTS if text == tokenizers.normalizers.NFC().normalize_str(text)]
+    by_ranks, by_json = (load_tokenizer(f).encode_batch(texts)[0] for f in (trained[0], tmp_path))
+    assert by_ranks.tolist() == by_json.tolist()
 
 
 def test_merges_of_ranks():
