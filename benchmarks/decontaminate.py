@@ -70,7 +70,7 @@ def load_documents(arguments: argparse.Namespace) -> list[str]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         texts: list[str] = [json.loads(line)["text"] for line in lines]
     size = sum(len(text.encode()) for text in texts)
-    return texts * max(1, round(arguments.megabytes * 1e6 / size))
+    return texts * max(1, int(arguments.megabytes * 1e6 / size + 0.5))
 
 
 def chosen(arguments: argparse.Namespace) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
@@ -111,7 +111,7 @@ def run_tamis(texts: list[str], arguments: argparse.Namespace, mode: str) -> tup
         run = TaskRun(
             {
                 "config": stage.measured_config(),
-                "benchmarks": dict.fromkeys(sorted(BENCHMARKS), ""),
+                "benchmarks": dict.fromkeys(sorted(chosen(arguments)), ""),
             },
             {benchmark: str(folder / file) for benchmark, (file, _) in chosen(arguments).items()},
             Store(index),
