@@ -124,7 +124,7 @@ def main() -> None:
     prose = np.array(kinds["kind"].to_pylist()) == "prose"
     print(f"{'rules':<20}{'kappa':>8}{'dropped':>9}{'by datatrove':>14}   ({prose.sum()} of prose)")
     for name in asked:
-        alone = Heuristics(HeuristicsConfig(rules={"prose": (name,)}))
+        alone = Heuristics(HeuristicsConfig(rules={"prose": (name,)}, marks_are_words=True))
         ours = np.array(alone.decide(annotations).verdict.to_pylist()) != "keep"
         one, other = ours[prose], answers[name][prose]
         print(f"{name:<20}{kappa(one, other):>8.3f}{one.mean():>9.3f}{other.mean():>14.3f}")

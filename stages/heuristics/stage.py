@@ -28,6 +28,12 @@ class HeuristicsConfig(StageConfig):
         source="FineWeb (arXiv 2406.17557, section 3.5) leaves C4's rule out, as it alone drops a"
         " third of the tokens",
     )
+    marks_are_words: bool = threshold(
+        False,
+        about="Gopher's least share of words with a letter is taken over words and marks, as"
+        " datatrove takes it; a quarter of web pages then fail it",
+        source="the paper (arXiv 2112.11446, appendix A1.1) speaks of words",
+    )
     rules: dict[str, tuple[str, ...]] = threshold(
         default_factory=lambda: dict(DEFAULT_SETS),
         about="Names of rule sets by kind, in the order in which they are asked. A kind that is"
@@ -138,7 +144,10 @@ class Heuristics(Stage[HeuristicsConfig]):
                 number = numbers.get(name, rule.threshold)
                 if number is None:
                     continue
-                values = annotations[rule.statistic].to_numpy()
+                statistic = rule.statistic
+                if self.config.marks_are_words and statistic == "alphabetic_words":
+                    statistic = "alphabetic_tokens"
+                values = annotations[statistic].to_numpy()
                 hit = of_kind & (reason == 0) & _fails(values, rule.fails, number)
                 if rule.language is not None:
                     hit &= _flags(pc.fill_null(pc.equal(language, rule.language), True))

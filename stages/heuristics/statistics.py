@@ -85,8 +85,12 @@ STATISTICS = (
     "alphanumeric_chars",
     "generated_note",
     "replacement_chars",
+    "alphabetic_tokens",
 )
-"""Columns of ``measure``. Shares lie between 0 and 1; lengths are in characters."""
+"""Columns of ``measure``. ``words`` and what is said of words leave punctuation marks out, except
+``hashes_per_word``, ``ellipses_per_word``, ``newlines_per_word``, the n-grams and
+``alphabetic_tokens``, which count marks as words as datatrove does. Shares lie between 0 and 1;
+lengths are in characters."""
 
 _EMOJI_FIRST, _EMOJI_LAST = 0x1F000, 0x1FAFF
 _HAN_FIRST, _HAN_LAST = 0x20000, 0x3FFFF
@@ -290,7 +294,8 @@ def _measure_words(
     out[1] = real + unspaced / 2.0
     out[2] = unspaced / max(words, 1)
     out[3] = np.nan if out[2] > 0.5 or real == 0 else real_characters / real
-    out[8] = alphabetic / max(words, 1)
+    out[8] = alphabetic / max(real + unspaced, 1)
+    out[36] = alphabetic / max(words, 1)
     out[9] = seen.sum()
     return float(total)
 

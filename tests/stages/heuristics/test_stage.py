@@ -104,6 +104,14 @@ def test_thresholds_can_be_changed_and_switched_off_without_measuring() -> None:
         assert (reasons(stage, found) == ["keep"]) is keep
 
 
+def test_marks_count_as_words_only_when_the_recipe_says_so() -> None:
+    text = 'Winter, wind, and, of course, the "harbour": nobody, again, went; to sea, (yet). ' * 12
+    table = table_of([text])
+    for marks_are_words, reason in ((False, "keep"), (True, "gopher_quality.alphabetic_words")):
+        stage = stage_of(rules={"prose": ["gopher_quality"]}, marks_are_words=marks_are_words)
+        assert reasons(stage, annotate(stage, table)) == [reason]
+
+
 def test_bad_configs_say_what_there_is() -> None:
     with pytest.raises(ValidationError, match=r"no rule set gofer.*gopher_quality"):
         stage_of(rules={"prose": ["gofer"]})
@@ -159,7 +167,9 @@ def test_verdicts_agree_with_datatrove_on_real_pages(shared_data: Path) -> None:
     }
     assert tuple(pairs) == PUBLISHED
     for group, (theirs, terminal_only) in pairs.items():
-        stage = stage_of(rules={"prose": [group]}, c4_terminal_only=terminal_only)
+        stage = stage_of(
+            rules={"prose": [group]}, c4_terminal_only=terminal_only, marks_are_words=True
+        )
         ours = np.array(reasons(stage, annotate(stage, table_of(texts)))) != "keep"
         answers = [theirs.filter(Document(text=text, id="")) for text in texts]
         dropped = np.array([answer is not True for answer in answers])
