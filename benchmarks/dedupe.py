@@ -189,6 +189,7 @@ def datatrove(sample: Sample, folder: Path) -> tuple[float, set[int]]:
     )
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
+    from datatrove.utils.hashing import HashConfig
     from loguru import logger
 
     logger.remove()
@@ -197,7 +198,13 @@ def datatrove(sample: Sample, folder: Path) -> tuple[float, set[int]]:
     shutil.rmtree(root, ignore_errors=True)
     for part in range(WORKERS):
         _write_lines(sample.texts, root / "input" / f"{part}.jsonl", part)
-    config = MinhashConfig(n_grams=5, num_buckets=BANDS, hashes_per_bucket=ROWS)
+    # its default hashes strings with xxhash, which versions from 4 on refuse
+    config = MinhashConfig(
+        n_grams=5,
+        num_buckets=BANDS,
+        hashes_per_bucket=ROWS,
+        hash_config=HashConfig(hash_fc="sha1"),
+    )
     names = [str(root / name) for name in ("input", "signatures", "buckets", "remove", "kept")]
     source, signatures, buckets, remove, kept = names
     stages = [

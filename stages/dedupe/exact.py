@@ -145,7 +145,7 @@ def _as_bytes(hashes: Words64) -> Bytes:
 
 def sketch_part(run: TaskRun) -> Json:
     """Hashes of a part's living documents, sorted by the first half: ``first.npy``, ``second.npy``
-    (uint64), ``index.npy`` (uint32); and what the survivor order reads. 56 bytes a document."""
+    (uint64), ``index.npy`` (uint32); and what the survivor order reads. 52 bytes a document."""
     view = open_view(run.store, run.arguments["view"])
     hashes, lengths = text_hashes(view.table["text"], run.arguments["normalization"])
     index = np.flatnonzero(lengths).astype(np.uint32)

@@ -24,7 +24,7 @@ LARGEST = 10
 
 def sketch_part(run: TaskRun) -> Json:
     """Band keys of a part's living documents, sorted: ``key.npy`` (uint64) and ``index.npy``
-    (uint32), 12 bytes a band and document; and what the survivor order reads (36 bytes)."""
+    (uint32), 12 bytes a band and document; and what the survivor order reads (32 bytes)."""
     arguments = run.arguments
     view = open_view(run.store, arguments["view"])
     bands, rows = arguments["bands"], arguments["rows"]

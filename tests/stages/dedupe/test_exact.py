@@ -24,7 +24,7 @@ def exact(parts: list[list[Text]], root: Path, **config: object) -> Result:
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=25), st.integers(1, 3), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_one_of_each_text_is_kept(pieces: list[str], parts: int, by_words: bool) -> None:
     texts = [Text(f"d{n}", piece) for n, piece in enumerate(pieces)]
 
