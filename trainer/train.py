@@ -227,7 +227,8 @@ class _Run:
                 now = time.perf_counter()
                 if self.step == first + 1:
                     clock = now  # the first step, which may compile, does not count
-                save = stop() is not None or self.step % config.checkpoint_every == 0
+                number = stop()  # asked once: what comes later waits for the next step
+                save = number is not None or self.step % config.checkpoint_every == 0
                 if save or coming is None or now - reported > REPORT_SECONDS:
                     mean = total.item() / summed
                     if not math.isfinite(mean):
@@ -245,7 +246,6 @@ class _Run:
                     summed, reported = 0, now
                 if save or coming is None:
                     self.save()
-                number = stop()
                 if number is not None:
                     if number == signal.SIGINT:
                         raise KeyboardInterrupt
