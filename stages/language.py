@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -180,7 +181,7 @@ class Language(Stage[LanguageConfig]):
 
 def copy_model(run: TaskRun) -> dict[str, int]:
     """Task: the model's file into the workspace, after opening it."""
-    source = run.path(run.locations["model"])
+    source = Path(run.locations["model"])
     model = LanguageModel(source)
     shutil.copyfile(source, run.output / MODEL_FILE)
     return {"languages": len(model.languages)}
