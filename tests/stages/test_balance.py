@@ -129,10 +129,10 @@ def test_groups_of_two_columns_and_names_that_are_absent(tmp_path):
     assert record["absent_groups"] == ["web/nothing"]
 
 
-def test_a_missing_stage_is_named(tmp_path):
-    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
-    with pytest.raises(ValueError, match="no stage `domain` before it"):
-        walk_over(tmp_path, [documents(10)], [tokenize, entry("balance")])
+def test_the_stages_that_it_needs_follow_from_its_groups():
+    assert set(entry("balance").stage.needs_stages()) == {"tokenize", "domain"}
+    by = ["source", "kind", "language"]
+    assert set(entry("balance", by=by).stage.needs_stages()) == {"tokenize", "kind", "language"}
 
 
 def test_impossible_configs_name_the_cure():

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.task import TaskRun
+from stages.tokenizer.make import write_trained
 from stages.train import TrainConfig, train_model, trainer_options
 from tests.stages.small_corpus import entry, sentences, walk_over
 
@@ -133,10 +134,13 @@ def test_every_setting_is_an_option_of_the_trainer():
 
 
 def test_shards_are_needed(tmp_path):
-    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
-    parts = [[{"text": text} for text in sentences(10)]]
-    with pytest.raises(ValueError, match="needs the stage `shard`"):
-        walk_over(tmp_path, parts, [tokenize, entry("train")])
+    assert entry("train").stage.needs_stages() == ("shard",)
+    tokenizer = tmp_path / "tokenizer"
+    tokenizer.mkdir()
+    write_trained(tokenizer, sentences(10), 300)
+    tokenize = entry("tokenize", tokenizer="file", file=str(tokenizer / "tokenizer.json"))
+    with pytest.raises(ValueError, match="no document is left"):
+        walk_over(tmp_path, [[]], [tokenize, entry("shard"), entry("train")])
 
 
 def test_impossible_models_name_the_cure():
