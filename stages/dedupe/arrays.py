@@ -41,11 +41,13 @@ def text_buffers(column: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Ints]:
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     array = column.cast(pa.large_string())
+    # read-only as Arrow's own buffers are: compiled functions are compiled once for both kinds
+    nothing = np.frombuffer(b"", np.uint8)
     if len(array) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
+        return nothing, np.frombuffer(bytes(8), np.int64)
     _, offsets, data = array.buffers()
     positions = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    content = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    content = nothing if data is None else np.frombuffer(data, np.uint8)
     return content, positions
 
 
