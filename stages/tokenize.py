@@ -197,24 +197,29 @@ def sample_part(run: TaskRun) -> Json:
     chosen = np.flatnonzero(_below(hashes, run.arguments["share"]))
     text = view.table["text"].take(pa.array(chosen))
     text = pc.utf8_slice_codeunits(text, 0, _LONGEST_SAMPLE)
-    sample = pa.table({"hash": pa.array(hashes[chosen]), "text": text})
+    size = pc.cast(pc.binary_length(text), pa.int64())
+    sample = pa.table({"hash": pa.array(hashes[chosen]), "size": size, "text": text})
     pq.write_table(sample, run.output / SAMPLE_FILE, compression="zstd")
-    return {"documents": len(chosen), "bytes": pc.sum(pc.binary_length(text)).as_py() or 0}
+    return {"documents": len(chosen), "bytes": pc.sum(size).as_py() or 0}
 
 
 def train_tokenizer(run: TaskRun) -> Json:
     """Trains on the offered documents in the order of their hashes, until ``train_bytes``."""
-    tables = [pq.read_table(run.path(path)) for path in run.arguments["samples"]]
-    hashes = np.concatenate(
-        [np.zeros(0, np.uint64)] + [table["hash"].to_numpy() for table in tables]
-    )
+    paths = [run.path(path) for path in run.arguments["samples"]]
+    offered = [pq.read_table(path, columns=["hash", "size"]) for path in paths]
+    ends = np.cumsum([0] + [table.num_rows for table in offered])
+    hashes = np.concatenate([np.zeros(0, np.uint64)] + [t["hash"].to_numpy() for t in offered])
+    sizes = np.concatenate([np.zeros(0, np.int64)] + [t["size"].to_numpy() for t in offered])
     order = np.argsort(hashes, kind="stable")
-    text = pa.chunked_array([c for t in tables for c in t["text"].chunks], pa.large_string())
-    sizes = np.concatenate(
-        [np.zeros(0, np.int64)] + [pc.binary_length(table["text"]).to_numpy() for table in tables]
-    )[order]
-    order = order[np.cumsum(sizes) - sizes < run.arguments["train_bytes"]]
-    texts: list[str] = text.take(pa.array(order)).to_pylist()
+    taken_before = np.cumsum(sizes[order]) - sizes[order]
+    order = order[taken_before < run.arguments["train_bytes"]]
+    text_of: dict[int, str] = {}
+    for path, start, end in zip(paths, ends[:-1], ends[1:], strict=True):
+        rows = np.sort(order[(order >= start) & (order < end)])
+        if len(rows):  # only what is needed is in memory
+            text = pq.read_table(path, columns=["text"])["text"].take(pa.array(rows - start))
+            text_of |= zip(rows.tolist(), text.to_pylist(), strict=True)
+    texts = [text_of[row] for row in order.tolist()]
     if not texts:
         raise ValueError(
             "no document is left to train a tokenizer on. Loosen the stages before `tokenize`, or"
@@ -232,7 +237,7 @@ def train_tokenizer(run: TaskRun) -> Json:
     return {
         **about,
         "sample_documents": len(texts),
-        "sample_bytes": int(sizes[: len(order)].sum()),
+        "sample_bytes": int(sizes[order].sum()),
         "bytes_per_token": round(taken / max(1, tokens), 3),
     }
 
