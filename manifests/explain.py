@@ -187,7 +187,7 @@ def _place(manifest: Manifest, identity: bytes) -> str:
         if not name.endswith(".arrow"):
             continue
         with pa.memory_map(str(manifest.workspace / name)) as file:
-            ids = pa.ipc.open_file(file).read_all()["id"].combine_chunks()
+            ids = pa.ipc.open_stream(file).read_all()["id"].combine_chunks()
             row = ids.index(pa.scalar(identity, ids.type)).as_py()
         if row >= 0:
             return f"kept: row {row} of {name}"

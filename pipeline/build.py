@@ -38,7 +38,6 @@ from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
 from pipeline.walk import Walk, Walked
 
-
 FAILURE_FILE = "failure.txt"
 """The full error of the task that ended the last failed run, in the workspace."""
 

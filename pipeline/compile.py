@@ -1,12 +1,30 @@
 """Numba with types: the compiler is untyped, the functions that pass through it stay typed."""
 
+import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
 import numba
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _cache_folder() -> Path:
+    """Where machine code is kept, apart for every state of the sources: numba notices that a
+    function's own file changed, but not that a function it calls in another file did."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.blake2b(digest_size=8)
+    for package in ("pipeline", "stages"):
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "tamis" / f"numba-{digest.hexdigest()}"
+
+
+vars(numba.config)["CACHE_DIR"] = str(_cache_folder())
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

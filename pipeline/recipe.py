@@ -198,7 +198,7 @@ def _entries(declared: Json, catalog: Catalog, faults: _Faults) -> list[Entry]:
     if not isinstance(declared, dict) or not declared:
         faults.add(("stages",), "a recipe needs a mapping of stages, in the order they run.")
         return entries
-    columns: set[str] = set()
+    before: set[str] = set()
     for name, value in declared.items():
         place: Place = ("stages", name)
         if value is not None and not isinstance(value, dict):
@@ -212,13 +212,16 @@ def _entries(declared: Json, catalog: Catalog, faults: _Faults) -> list[Entry]:
             faults.add(place, str(error.args[0]))
             continue
         config = _config(stage_class.Config, settings, place, faults)
-        missing = [column for column in stage_class.reads if column not in columns]
+        if config is None:
+            continue
+        stage = stage_class(config)
+        missing = [f"`{needed}`" for needed in stage.needs_stages() if needed not in before]
         if missing:
-            needed = ", ".join(sorted({f"`{column.split('.')[0]}`" for column in missing}))
-            faults.add(place, f"needs the stage {needed} before it. Add it above `{name}`.")
-        columns |= {f"{name}.{column}" for column in stage_class.columns.names}
-        if config is not None:
-            entries.append(Entry(str(name), type_name, stage_class(config)))
+            faults.add(
+                place, f"needs the stage {', '.join(missing)} before it. Add it above `{name}`."
+            )
+        before.add(str(name))
+        entries.append(Entry(str(name), type_name, stage))
     return entries
 
 

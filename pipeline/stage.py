@@ -162,6 +162,10 @@ class Stage(ABC, Generic[C]):
     def __init__(self, config: C) -> None:
         self.config = config
 
+    def needs_stages(self) -> tuple[str, ...]:
+        """Names of stages that must stand before it in a recipe; checked before anything runs."""
+        return tuple(dict.fromkeys(column.split(".", 1)[0] for column in self.reads))
+
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Yields rounds of tasks, is sent their receipts in the tasks' order, returns artefacts.
 

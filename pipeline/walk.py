@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.annotate import Link, chain_task, plan_link
 from pipeline.catalog import Catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
-from pipeline.recipe import Entry, Recipe
+from pipeline.recipe import Entry, Recipe, RecipeError
 from pipeline.source import InputFile
 from pipeline.stage import Artefacts
 from pipeline.store import Store
@@ -159,6 +159,8 @@ class Walk(ABC):
                 tasks = generator.send([receipt for (receipt,) in receipts])
         except StopIteration as end:
             artefacts: Artefacts = end.value
+        except ValueError as error:
+            raise RecipeError(f"stages.{entry.name}: {error}") from error
         return artefacts
 
     def _extend(self, segment: _Segment, entry: Entry, artefacts: Artefacts) -> None:

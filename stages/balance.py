@@ -138,17 +138,15 @@ class Balance(Stage[BalanceConfig]):
     measures = ("repeated_tokens",)
     needs_corpus = True
 
+    def needs_stages(self) -> tuple[str, ...]:
+        """Those that it reads, and those whose annotations it groups by."""
+        groups = (COLUMN_OF[word].split(".", 1)[0] for word in self.config.by if word != "source")
+        return (*super().needs_stages(), *groups)
+
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Counts tokens by group in every part, then makes one plan."""
         by = list(self.config.by)
         columns = [COLUMN_OF[word] for word in by if word != "source"]
-        for column in columns:
-            stage = column.split(".", 1)[0]
-            if any(stage not in ledgers for ledgers in corpus.annotations):
-                raise ValueError(
-                    f"balance groups by {stage}, but the recipe has no stage `{stage}` before it."
-                    f" Add it, or remove `{stage}` from `by`."
-                )
         receipts = yield [
             corpus.task(
                 "stages.balance:count_part",

@@ -87,11 +87,13 @@ class Train(Stage[TrainConfig]):
     drops = False
     needs_corpus = True
 
+    def needs_stages(self) -> tuple[str, ...]:
+        """The stage that writes what it reads."""
+        return ("shard",)
+
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """One task. What it measures is not the same on every machine, so the record says what was
         trained and where the result lies, but no loss."""
-        if "shard" not in corpus.artefacts:
-            raise ValueError("train needs the stage `shard` before it. Add it above `train`.")
         shards = dict(sorted(corpus.artefacts["shard"].items()))
         if not shards:
             raise ValueError("there is no shard to train on: no document is left.")

@@ -5,17 +5,19 @@
 >>> built.manifest.fingerprint
 """
 
-from tamis.api import build, diff, explain, load_manifest, plan, run_stage, verify
+from __future__ import annotations
 
-__version__ = "0.1.0"
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "__version__",
-    "build",
-    "diff",
-    "explain",
-    "load_manifest",
-    "plan",
-    "run_stage",
-    "verify",
-]
+if TYPE_CHECKING:
+    from tamis.api import build, diff, explain, load_manifest, plan, run_stage, verify
+
+__all__ = ["build", "diff", "explain", "load_manifest", "plan", "run_stage", "verify"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the verbs when they are first used: gathering the sample needs none of them."""
+    if name in __all__:
+        return getattr(importlib.import_module("tamis.api"), name)
+    raise AttributeError(f"module `tamis` has no `{name}`")

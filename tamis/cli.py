@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, ParamSpec
 
-import click
 import polars as pl
 import typer
 from rich.console import Console
@@ -57,8 +58,11 @@ corpus grows. Nothing is computed twice, so every command can be interrupted and
 Stages: {", ".join(CATALOG.stages)}.
 """,
 )
-out = Console()
-err = Console(stderr=True)
+P = ParamSpec("P")
+_PLAIN_WIDTH = 132
+"""Columns of the tables where the output is a file or a pipe."""
+out = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH)
 
 
 class EngineName(StrEnum):
@@ -66,6 +70,33 @@ class EngineName(StrEnum):
 
     local = "local"
     ray = "ray"
+
+
+def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """The command, with faults of input, recipe or workspace told in plain words: exit code 2 for
+    what the user gave, 1 for a task that failed, 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (RecipeError, ManifestError, WorkspaceBusyError, NotFoundError) as error:
+            message, code = str(error), 2
+        except TaskFailedError as error:
+            message = (
+                f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
+                " mend the cause and run the same command again; it goes on from here."
+            )
+            code = 1
+        except KeyboardInterrupt:
+            message = "Interrupted. Nothing is lost: the same command goes on from here."
+            code = 130
+        else:
+            return
+        err.print(Text(message), soft_wrap=True)
+        raise typer.Exit(code)
+
+    return told
 
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
@@ -84,6 +115,7 @@ WorkspaceOption = Annotated[
 
 
 @app.command()
+@told_plainly
 def build(
     recipe: RecipePath,
     engine: Annotated[
@@ -112,12 +144,14 @@ def build(
 
 
 @app.command()
+@told_plainly
 def plan(recipe: RecipePath, workspace: WorkspaceOption = None, setting: Setting = None) -> None:
     """Show what would run, what is up to date, and why something is not. Runs nothing."""
     show_plan(out, api.plan(recipe, workspace=workspace, settings=setting or []))
 
 
 @app.command()
+@told_plainly
 def run(
     stage: Annotated[str, typer.Argument(help=f"One of: {', '.join(CATALOG.stages)}.")],
     files: Annotated[
@@ -177,6 +211,7 @@ def _show_ledger(folder: Path, stage: str, rows: int) -> None:
 
 
 @app.command()
+@told_plainly
 def explain(
     workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
     document: Annotated[str, typer.Argument(help="Its id, locator, URL, or a piece of its text.")],
@@ -193,6 +228,7 @@ def explain(
 
 
 @app.command()
+@told_plainly
 def diff(
     before: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
     after: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
@@ -210,6 +246,7 @@ def diff(
 
 
 @app.command()
+@told_plainly
 def verify(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) -> None:
     """Check every checksum, every row count, and that no document was lost."""
     result = api.verify(workspace)
@@ -219,6 +256,7 @@ def verify(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@told_plainly
 def train(
     context: typer.Context,
     workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
@@ -238,6 +276,7 @@ def train(
 
 
 @app.command()
+@told_plainly
 def sample(
     directory: Annotated[Path, typer.Argument(help="Where the files go.")] = Path("data/sample"),
 ) -> None:
@@ -248,25 +287,9 @@ def sample(
 
 
 def main() -> None:
-    """Runs the command; faults of input, recipe or workspace are told in plain words."""
-    try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        raise SystemExit(error.exit_code) from None
-    except (RecipeError, ManifestError, WorkspaceBusyError, NotFoundError) as error:
-        _fail(str(error), 2)
-    except TaskFailedError as error:
-        _fail(
-            f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost: mend the"
-            " cause and run the same command again; it goes on from here.",
-            1,
-        )
-    except (KeyboardInterrupt, click.Abort):
-        _fail("Interrupted. The workspace is whole: the same command goes on from here.", 130)
-    raise SystemExit(code or 0)
+    """Runs the command."""
+    app()
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    err.print(Text(message))
-    raise SystemExit(code)
+if __name__ == "__main__":
+    main()

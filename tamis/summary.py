@@ -130,48 +130,53 @@ def _mixture_table(manifest: Manifest) -> RenderableType:
     table.add_column(dimension)
     for name in ("documents", "tokens" if measure else "", "share"):
         table.add_column(name, justify="right")
-    targets = _targets(manifest)
-    if targets:
+    planned = _planned(manifest)
+    if planned:
         for name in ("target", "natural", "epochs"):
             table.add_column(name, justify="right")
     for group, documents, tokens in kept.iter_rows():
         row = [escape(group), f"{documents:,}", f"{tokens:,}", f"{100 * tokens / total:.1f} %"]
-        if targets:
-            goal = targets.get(group, {})
-            for key, unit in (("target", 100), ("natural", 100), ("epochs", 1)):
-                value = goal.get(key)
-                shown = (
-                    "" if value is None else f"{unit * value:.1f} %" if unit > 1 else f"{value:.2f}"
-                )
-                row.append(shown)
+        if planned:
+            row += _goal(planned.get(group))
         table.add_row(*row)
     table.add_section()
     table.add_row("all", f"{kept['documents'].sum():,}", f"{total:,}", "100 %")
     return table
 
 
-def _targets(manifest: Manifest) -> dict[str, dict[str, float]]:
+def _planned(manifest: Manifest) -> dict[str, dict[str, float]]:
+    """What the balance planned, by group, when it groups by the table's dimension."""
     for stage in manifest.content["stages"]:
-        mixture = stage["record"].get("mixture")
-        if isinstance(mixture, dict):
-            return {str(name): dict(row) for name, row in mixture.items()}
+        if stage["use"] == "balance" and stage["record"]["by"] == ["domain"]:
+            return dict(stage["record"]["groups"])
     return {}
+
+
+def _goal(goal: dict[str, float] | None) -> list[str]:
+    """Target share, natural share and epochs of a group."""
+    if goal is None:
+        return ["", "", ""]
+    return [
+        f"{100 * goal['target_share']:.1f} %",
+        f"{100 * goal['natural_share']:.1f} %",
+        f"{goal['epochs']:.2f}",
+    ]
 
 
 def _notes(manifest: Manifest) -> list[RenderableType]:
     """Plain sentences that stages put on record, and the trainer's result."""
     notes: list[RenderableType] = []
     for stage in manifest.content["stages"]:
-        for sentence in stage["record"].get("says", []):
-            notes.append(Text.assemble((f"{stage['name']}: ", "bold"), sentence))
+        if "why" in stage["record"]:
+            notes.append(Text.assemble((f"{stage['name']}: ", "bold"), stage["record"]["why"]))
     results = [stage["record"].get("result") for stage in manifest.content["stages"]]
     for result in filter(None, results):
         trained = json.loads((manifest.workspace / result).read_text())
         notes.append(
             Text.assemble(
                 ("train: ", "bold"),
-                f"held-out loss {trained['loss_before']:.3f} before,"
-                f" {trained['loss_after']:.3f} after (nats a token)",
+                f"held-out loss {trained['before']['loss']:.3f} before,"
+                f" {trained['after']['loss']:.3f} after (nats a token)",
             )
         )
     return notes

