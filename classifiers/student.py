@@ -100,5 +100,4 @@ def student_scores(path: Path, texts: pl.Series) -> Floats:
         float(p[list(names).index(GOOD)]) if GOOD in names else 0.0
         for names, p in zip(labels, probabilities, strict=True)
     ]
-    rounded: Floats = np.round(np.clip(np.array(scores, np.float64), 0.0, 1.0), 4)
-    return rounded
+    return np.array([round(min(max(score, 0.0), 1.0), 4) for score in scores], np.float64)

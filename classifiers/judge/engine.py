@@ -18,9 +18,9 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 ENGINES = ("transformers", "vllm")
 
-TOLERANCE = 0.05
-"""Largest difference between two engines' expected scores (0 to 5) of one document, same model and
-bfloat16 arithmetic. Measured between transformers and vLLM in docs/quality.md."""
+TOLERANCE = {"float32": 0.01, "bfloat16": 0.2}
+"""Largest difference between two engines' grades (0 to 5) of one document, same model, by
+arithmetic. Measured between transformers and vLLM in docs/quality.md."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ best kept in an environment of its own.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -65,16 +65,17 @@ class VllmProcessEngine:
                 f"TAMIS_VLLM_PYTHON names {interpreter}, which is not there. {_MISSING}"
             )
         self.settings = settings
-        self._files = ExitStack()
-        self._log = self._files.enter_context(tempfile.TemporaryFile())
+        log, name = tempfile.mkstemp(prefix="tamis-vllm-", suffix=".log")
+        self._log = Path(name)
         self._child = subprocess.Popen(
             [interpreter, str(Path(__file__).with_name("vllm_worker.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=log,
             text=True,
             encoding="utf-8",
         )
+        os.close(log)
         self.version: str = self._ask(
             {
                 "model": str(model),
@@ -105,7 +106,7 @@ class VllmProcessEngine:
             self._child.wait()
         if self._child.stdout is not None:
             self._child.stdout.close()
-        self._files.close()
+        self._log.unlink(missing_ok=True)
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         assert self._child.stdin is not None
@@ -122,5 +123,4 @@ class VllmProcessEngine:
         return answer
 
     def _last_words(self) -> str:
-        self._log.seek(0)
-        return self._log.read().decode("utf-8", "replace")[-2000:]
+        return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]

@@ -2,7 +2,8 @@
 
 As a script it speaks JSON lines: first the settings come in and ``{"ready": <version>}`` goes out,
 then ``{"prompts": [[id, …], …], "tokens": [id, …]}`` comes in and
-``{"log_probabilities": [[…], …]}`` goes out, until standard input ends. A fault goes out as ``{"error": …}``.
+``{"log_probabilities": [[…], …]}`` goes out, until standard input ends. A fault goes out as
+``{"error": …}``.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def report(run: TaskRun) -> Json:
         if student is not None:
             scores["student"] = student_scores(student, texts)
     record["report_card"] = grade_scores(grades, scores, lengths)
-    record["used"], record["why"] = _choose(grades, scores, record)
+    record["used"], record["why"] = choose(grades, scores, record)
     (run.output / RECORD_FILE).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return record
 
@@ -140,8 +140,11 @@ def _distil(
     return path
 
 
-def _choose(grades: Array, scores: Mapping[str, Array], record: dict[str, Json]) -> tuple[str, str]:
-    """Which score counts, and a sentence that says why."""
+def choose(grades: Array, scores: Mapping[str, Array], record: dict[str, Json]) -> tuple[str, str]:
+    """Which score counts, ``prior`` or ``student``, and a sentence that says why.
+
+    Adds to the record how surely judge and student beat their rivals.
+    """
     if "judge" not in scores:
         return "prior", "No judge is set, so the prior scores all documents."
     good = (grades >= GOOD_FROM).astype(np.int64)

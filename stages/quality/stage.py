@@ -58,7 +58,12 @@ class JudgeConfig(StageConfig):
         about="What runs the model; vllm runs in process, or in the Python that"
         f" {INTERPRETER_VARIABLE} names",
     )
-    dtype: Literal["bfloat16", "float32"] = setting("bfloat16", about="Arithmetic of the model")
+    dtype: Literal["bfloat16", "float32"] = setting(
+        "float32",
+        about="Arithmetic of the model. In float32 engines agree within .01; in bfloat16, which is"
+        " faster, within .2",
+        source="measured, docs/quality.md",
+    )
     gpus: int = setting(0, about="GPUs for the model; 0 runs it on the CPU", ge=0)
     threads: int = setting(2, about="CPU threads of the model; sums change with it", ge=1)
     batch_tokens: int = setting(
