@@ -141,7 +141,7 @@ def fitted_prior(labelled: Path, parallel: Path | None) -> dict[str, Any]:
     slope, intercept = platt(statistics, labels, strength)
     coefficients = coefficients * slope
     return {
-        "model": "logistic regression on standardised statistics, clipped at 4 deviations; L2"
+        "model": "logistic regression on standardised statistics, clipped at 2 deviations; L2"
         " penalty, then Platt scaling on out-of-fold log-odds",
         "statistics": [
             {

@@ -97,9 +97,9 @@ class QualityConfig(StageConfig):
         " code, mathematics and lists it knows nothing, so they are scored and kept",
     )
     min_prior: float = threshold(
-        0.2,
+        0.12,
         about="Lowest prior to keep (0 to 1)",
-        source="drops 5 % of the good and 23 % of the bad pages among contested human labels,"
+        source="drops 3 % of the good and 12 % of the bad pages among contested human labels,"
         " docs/quality.md",
         ge=0.0,
         le=1.0,

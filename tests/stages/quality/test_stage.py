@@ -62,7 +62,7 @@ def test_without_a_judge_the_prior_scores_and_says_so(tmp_path: Path) -> None:
     ledger = walk.ledger("quality")
     prior = ledger["prior"].to_pylist()
     assert prior == ledger["score"].to_pylist()
-    assert prior[0] > 0.6 > 0.2 > prior[1]
+    assert prior[0] > 0.6 > 0.12 > prior[1]
     assert set(ledger["score_source"].to_pylist()) == {"prior"}
     assert ledger["student"].null_count == 3
     record = walk.walked.records["quality"]
@@ -84,9 +84,9 @@ def test_only_the_named_kinds_are_dropped() -> None:
     stage, table = annotated([PROSE * 4, MENU, CODE, MENU], ["prose", "prose", "code", "list"])
     verdicts = stage.decide(table)
     assert verdicts.verdict.to_pylist() == ["keep", "low_quality", "keep", "keep"]
-    assert verdicts.threshold.to_pylist() == [0.2, 0.2, None, None]
+    assert verdicts.threshold.to_pylist() == [0.12, 0.12, None, None]
     assert verdicts.score.to_pylist()[1] == pytest.approx(table["score"][1].as_py(), abs=1e-6)
-    every = Quality(QualityConfig(kinds=("prose", "code", "list")))
+    every = Quality(QualityConfig(kinds=("prose", "code", "list"), min_prior=0.3))
     assert every.decide(table).verdict.to_pylist()[2:] == ["low_quality", "low_quality"]
     stage, table = annotated([MENU], None)
     assert stage.decide(table).verdict.to_pylist() == ["low_quality"]
