@@ -42,9 +42,9 @@ STATISTICS: tuple[str, ...] = (
 
 
 CLIP = 2.0
-"""Standard deviations at which a statistic is clipped, in the fit too. The labelled pages say little
-about what lies further out, and technical documentation would be judged by its punctuation alone:
-cross-validated AUC is the same for 2, 3 and 4."""
+"""Standard deviations at which a statistic is clipped, in the fit too. The labelled pages say
+little about what lies further out, and technical documentation would be judged by its punctuation
+alone; cross-validated AUC is the same for 2, 3 and 4."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ works for every architecture that transformers reads from GGUF.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 import torch
@@ -30,7 +32,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     place, name = str(gguf.parent), gguf.name
     tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=name)
     # float32: the dequantized values; rounded to bfloat16 once, below
-    packed = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32)
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar that no setting turns off
+        packed = AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32)
     config = packed.config
     # save_pretrained refuses a config that still says "quantized", although the weights are not
     if hasattr(config, "quantization_config"):
