@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,6 +65,16 @@ class Built:
     manifest: Manifest
     steps: list[StepTime]
     seconds: float
+
+
+def last_build(workspace: Path) -> Built:
+    """The build that a workspace holds. Raises ManifestError when there is none."""
+    manifest = load_manifest(workspace)
+    try:
+        run = json.loads((manifest.workspace / RUN_FILE).read_text())
+    except (FileNotFoundError, ValueError):
+        return Built(manifest, [], 0.0)
+    return Built(manifest, [StepTime(**step) for step in run["steps"]], run["seconds"])
 
 
 @dataclass

@@ -24,7 +24,7 @@ from rich.text import Text
 from manifests.explain import NotFoundError
 from manifests.manifest import ManifestError, load_manifest
 from manifests.schema import KEEP
-from pipeline.build import FAILURE_FILE, WorkspaceBusyError
+from pipeline.build import FAILURE_FILE, WorkspaceBusyError, last_build
 from pipeline.engine import TaskFailedError
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
@@ -140,7 +140,7 @@ def build(
         settings=setting or [],
         observer=observer_for(),
     )
-    show_build(out, built)
+    show_build(out, built.manifest, built.steps, built.seconds)
 
 
 @app.command()
@@ -180,7 +180,7 @@ def run(
             settings=setting or [],
             observer=observer_for(),
         )
-        show_build(out, built)
+        show_build(out, built.manifest, built.steps, built.seconds)
         _show_ledger(folder, stage, rows)
     finally:
         if keep is None:
@@ -243,6 +243,14 @@ def diff(
         out.print_json(json.dumps(asdict(found)))
         return
     show_diff(out, found)
+
+
+@app.command()
+@told_plainly
+def show(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) -> None:
+    """Show the summary of the last build again."""
+    built = last_build(workspace)
+    show_build(out, built.manifest, built.steps, built.seconds)
 
 
 @app.command()

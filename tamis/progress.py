@@ -36,10 +36,11 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Line) -> Text:
         elapsed = task.finished_time if task.finished else task.elapsed
-        rate = task.completed / elapsed / 1e6 if elapsed else 0.0
         done, total = task.fields["documents"], task.fields["all_documents"]
-        counted = f"{done:,}/{total:,} documents · " if total else ""
-        return Text(f"{counted}{rate:,.1f} MB/s")
+        told = [f"{done:,}/{total:,} documents"] if total else []
+        if elapsed and not task.fields["by_task"]:
+            told.append(f"{task.completed / elapsed / 1e6:,.1f} MB/s")
+        return Text(" · ".join(told))
 
 
 class LiveLines:
@@ -62,8 +63,9 @@ class LiveLines:
         self.progress.start()
         self.lines[step] = self.progress.add_task(
             step + (f" [dim]({cached} done before)" if cached else ""),
-            total=max(1, sum(task.work for task in tasks)),
+            total=sum(task.work for task in tasks) or len(tasks),
             tasks=len(tasks),
+            by_task=not any(task.work for task in tasks),
             done=0,
             documents=0,
             all_documents=sum(task.documents for task in tasks),
@@ -74,7 +76,7 @@ class LiveLines:
         line = self.progress.tasks[self.progress.task_ids.index(self._id(step))]
         self.progress.update(
             self._id(step),
-            advance=task.work,
+            advance=1 if line.fields["by_task"] else task.work,
             done=line.fields["done"] + 1,
             documents=line.fields["documents"] + task.documents,
         )
@@ -118,10 +120,11 @@ class PlainLines:
         if now - self.said >= _PLAIN_EVERY:
             self.said = now
             elapsed = now - self.started
-            left = elapsed * (self.all_work - self.work) / self.work if self.work else 0.0
+            done, total = (self.work, self.all_work) if self.work else (self.done, self.tasks)
+            rate = f" {self.work / elapsed / 1e6:.1f} MB/s," if self.work else ""
             self._say(
-                f"{step}: {self.done}/{self.tasks} tasks, {self.documents:,} documents,"
-                f" {self.work / elapsed / 1e6:.1f} MB/s, {left:.0f} s left"
+                f"{step}: {self.done}/{self.tasks} tasks, {self.documents:,} documents,{rate}"
+                f" {elapsed * (total - done) / done:.0f} s left"
             )
 
     def step_ended(self, step: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,27 @@ from manifests.explain import Story
 from manifests.manifest import Manifest
 from manifests.schema import KEEP
 from manifests.verify import Verification
-from pipeline.build import Built
+from pipeline.build import StepTime
 from pipeline.plan import UP_TO_DATE, StagePlan
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
 
 
-def show_build(console: Console, built: Built) -> None:
+def show_build(
+    console: Console, manifest: Manifest, steps: Sequence[StepTime], seconds: float
+) -> None:
     """The table of stages, the mixture, what stages have to say, the fingerprint, the places."""
-    manifest = built.manifest
-    console.print(_stages_table(built))
+    console.print(_stages_table(manifest, steps))
     console.print(_mixture_table(manifest))
     for line in _notes(manifest):
         console.print(line)
-    ran = sum(step.ran for step in built.steps)
-    cached = sum(step.cached for step in built.steps)
+    ran = sum(step.ran for step in steps)
+    cached = sum(step.cached for step in steps)
     console.print(
         f"[bold]{escape(manifest.content['name'])}[/]  fingerprint"
         f" [bold]{manifest.fingerprint}[/]  {ran} tasks run, {cached} found done,"
-        f" {built.seconds:.1f} s"
+        f" {seconds:.1f} s"
     )
     root = _near(manifest.workspace)
     for what, place in (
@@ -56,11 +58,10 @@ def show_build(console: Console, built: Built) -> None:
             console.print(f"             {root}/{path}", highlight=False)
 
 
-def _stages_table(built: Built) -> Table:
-    manifest = built.manifest
+def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
     seconds: dict[str, float] = {}
     ran: dict[str, int] = {}
-    for step in built.steps:
+    for step in steps:
         for stage in step.stages:
             seconds[stage] = seconds.get(stage, 0.0) + step.seconds / len(step.stages)
             ran[stage] = ran.get(stage, 0) + step.ran

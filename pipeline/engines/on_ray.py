@@ -67,6 +67,7 @@ class RayEngine:
         finally:
             for reference in running:
                 ray.cancel(reference, force=False)
+            self._release()
 
     def _submit(self, task: Task) -> Any:
         needs = task.resources
@@ -75,7 +76,8 @@ class RayEngine:
                 self.pools[needs.pool] = (
                     ray.remote(_Worker)
                     .options(
-                        num_cpus=min(needs.cpus, self.workers),
+                        # an actor holds its CPUs: one is left for the other tasks of the step
+                        num_cpus=min(needs.cpus, self.workers - 1),
                         num_gpus=needs.gpus,
                         max_restarts=ATTEMPTS - 1,
                         max_task_retries=ATTEMPTS - 1,
@@ -96,8 +98,8 @@ class RayEngine:
             .remote(task, self.store)
         )
 
-    def release(self) -> None:
-        """Ends the model processes, so that their CPUs are free for other stages."""
+    def _release(self) -> None:
+        """Ends the model processes, so that their CPUs are free for the next step."""
         for actor in self.pools.values():
             ray.kill(actor)
         self.pools = {}
@@ -123,7 +125,7 @@ class RayEngine:
 
     def close(self) -> None:
         """See ``Engine.close``."""
-        self.release()
+        self._release()
         ray.shutdown()
 
 

@@ -17,7 +17,7 @@ from pipeline.catalog import Catalog
 from pipeline.corpus import Corpus, open_view
 from pipeline.source import Ingest, InputFile, SourceBase
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Receipt, Resources, Task, TaskRun
 
 CATALOG = Catalog(
     reference="tests.pipeline.lines_catalog:CATALOG",
@@ -27,6 +27,7 @@ CATALOG = Catalog(
         "letter": "tests.pipeline.lines_catalog:Letter",
         "twins": "tests.pipeline.lines_catalog:Twins",
         "trip": "tests.pipeline.lines_catalog:Trip",
+        "pooled": "tests.pipeline.lines_catalog:Pooled",
     },
 )
 
@@ -196,3 +197,24 @@ class Trip(Stage[TripConfig]):
             scar.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return pa.table({"rows": pa.array(batch.rows)})
+
+
+class Pooled(Stage[StageConfig]):
+    name = "pooled"
+    version = 1
+    Config = StageConfig
+    summary = "Counts lines in one process that stays, beside tasks that need none"
+    drops = False
+    needs_corpus = True
+
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
+        here = "tests.pipeline.lines_catalog"
+        held = Resources(cpus=2, pool="counting")
+        views = [{"view": corpus.view(part, ["length.length"])} for part in corpus.parts]
+        receipts = yield [
+            *(corpus.task(f"{here}:sketch", "held", view, resources=held) for view in views),
+            *(corpus.task(f"{here}:sketch", "free", view) for view in views),
+        ]
+        again = yield [corpus.task(f"{here}:sketch", "again", view) for view in views]
+        rows = [receipt.value["rows"] for receipt in [*receipts, *again]]
+        return Artefacts(record={"rows": rows})
