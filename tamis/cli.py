@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -131,15 +132,16 @@ def build(
     setting: Setting = None,
 ) -> None:
     """Build the corpus: run what is not there yet, then write the manifest."""
-    built = api.build(
-        recipe,
-        engine="ray" if address else engine.value,
-        address=address,
-        workers=workers,
-        workspace=workspace,
-        settings=setting or [],
-        observer=observer_for(),
-    )
+    with closing(observer_for()) as observer:
+        built = api.build(
+            recipe,
+            engine="ray" if address else engine.value,
+            address=address,
+            workers=workers,
+            workspace=workspace,
+            settings=setting or [],
+            observer=observer,
+        )
     show_build(out, built.manifest, built.steps, built.seconds)
 
 
@@ -172,14 +174,15 @@ def run(
     """Try one stage on a few files: a table of what was kept and dropped, with reasons."""
     folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
     try:
-        built = api.run_stage(
-            stage,
-            files,
-            recipe=recipe,
-            workspace=folder,
-            settings=setting or [],
-            observer=observer_for(),
-        )
+        with closing(observer_for()) as observer:
+            built = api.run_stage(
+                stage,
+                files,
+                recipe=recipe,
+                workspace=folder,
+                settings=setting or [],
+                observer=observer,
+            )
         show_build(out, built.manifest, built.steps, built.seconds)
         _show_ledger(folder, stage, rows)
     finally:

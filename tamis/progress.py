@@ -17,22 +17,25 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Task as Line
+from rich.table import Column
 from rich.text import Text
 
-from pipeline.observer import Observer
 from pipeline.task import Receipt, Task
 
 _PLAIN_EVERY = 10.0
 """Seconds between plain lines of one step."""
 
 
-def observer_for(stream: TextIO = sys.stderr) -> Observer:
+def observer_for(stream: TextIO = sys.stderr) -> LiveLines | PlainLines:
     """Live lines when the stream is a terminal, plain ones otherwise."""
     return LiveLines(Console(file=stream)) if stream.isatty() else PlainLines(stream)
 
 
 class _Rate(ProgressColumn):
     """Documents done and megabytes of text a second."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
 
     def render(self, task: Line) -> Text:
         elapsed = task.finished_time if task.finished else task.elapsed
@@ -44,72 +47,85 @@ class _Rate(ProgressColumn):
 
 
 class LiveLines:
-    """One line a step, kept on screen when the step is done."""
+    """One line a stage: live while its rounds run, kept on screen when they are done."""
 
     def __init__(self, console: Console) -> None:
         self.progress = Progress(
-            SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[done]}/{task.fields[tasks]} tasks"),
+            SpinnerColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=16),
             _Rate(),
             TimeRemainingColumn(compact=True),
             console=console,
+            transient=True,
         )
-        self.lines: dict[str, TaskID] = {}
+        self.line: TaskID | None = None
+        self.stage = ""
+        self.tasks = 0
+        self.seconds = 0.0
 
     def step_started(self, step: str, tasks: list[Task], cached: int) -> None:
-        """Adds the step's line."""
+        """Shows the step's live line; the stage before it is done when this is another's."""
+        stage = step.split(":", 1)[0]
+        if stage != self.stage:
+            self.close()
+            self.stage = stage
         self.progress.start()
-        self.lines[step] = self.progress.add_task(
+        self.line = self.progress.add_task(
             step + (f" [dim]({cached} done before)" if cached else ""),
             total=sum(task.work for task in tasks) or len(tasks),
-            tasks=len(tasks),
             by_task=not any(task.work for task in tasks),
-            done=0,
             documents=0,
             all_documents=sum(task.documents for task in tasks),
         )
 
     def task_done(self, step: str, task: Task, receipts: list[Receipt]) -> None:
-        """Moves the step's line on."""
-        line = self.progress.tasks[self.progress.task_ids.index(self._id(step))]
+        """Moves the live line on."""
+        line = self._live()
+        self.tasks += 1
         self.progress.update(
-            self._id(step),
+            line.id,
             advance=1 if line.fields["by_task"] else task.work,
-            done=line.fields["done"] + 1,
             documents=line.fields["documents"] + task.documents,
         )
 
     def step_ended(self, step: str) -> None:
-        """Fills the step's line and stops redrawing until the next."""
-        line = self.progress.tasks[self.progress.task_ids.index(self._id(step))]
-        self.progress.update(self._id(step), completed=line.total)
+        """Takes the live line away."""
+        line = self._live()
+        self.seconds += line.elapsed or 0.0
         self.progress.stop()
-        self.progress.remove_task(self._id(step))
-        self.progress.console.print(
-            f"[green]✓[/] {step} [dim]{line.fields['tasks']} tasks, {line.elapsed or 0:.1f} s"
-        )
+        self.progress.remove_task(line.id)
+        self.line = None
 
-    def _id(self, step: str) -> TaskID:
-        return self.lines[step]
+    def close(self) -> None:
+        """Says what the last stage took, or that it did not come to its end."""
+        mark = "[green]✓[/]" if self.line is None else "[yellow]✗[/]"
+        self.progress.stop()
+        if self.stage:
+            self.progress.console.print(
+                f"{mark} {self.stage} [dim]{self.tasks} tasks, {self.seconds:.1f} s",
+                highlight=False,
+            )
+        self.stage, self.tasks, self.seconds = "", 0, 0.0
+
+    def _live(self) -> Line:
+        return next(task for task in self.progress.tasks if task.id == self.line)
 
 
 class PlainLines:
-    """A line when a step begins, every ten seconds, and when it ends."""
+    """A line every ten seconds of a step, and one when it ends."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.started = self.said = 0.0
-        self.tasks = self.done = self.documents = self.work = self.all_work = 0
+        self.tasks = self.cached = self.done = self.documents = self.work = self.all_work = 0
 
     def step_started(self, step: str, tasks: list[Task], cached: int) -> None:
-        """Says that the step begins."""
+        """Begins to count."""
         self.started = self.said = time.monotonic()
         self.tasks, self.done, self.documents, self.work = len(tasks), 0, 0, 0
         self.all_work = sum(task.work for task in tasks)
-        before = f", {cached} done before" if cached else ""
-        self._say(f"{step}: {len(tasks)} tasks{before}")
+        self.cached = cached
 
     def task_done(self, step: str, task: Task, receipts: list[Receipt]) -> None:
         """Says how far the step is, now and then."""
@@ -132,7 +148,11 @@ class PlainLines:
         elapsed = time.monotonic() - self.started
         counted = f", {self.documents:,} documents" if self.documents else ""
         rate = f", {self.work / elapsed / 1e6:.1f} MB/s" if self.work and elapsed else ""
-        self._say(f"{step}: done in {elapsed:.1f} s{counted}{rate}")
+        before = f" ({self.cached} done before)" if self.cached else ""
+        self._say(f"{step}: {self.done} tasks{before} in {elapsed:.1f} s{counted}{rate}")
+
+    def close(self) -> None:
+        """Nothing is left to say."""
 
     def _say(self, text: str) -> None:
         self.stream.write(text + "\n")
