@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -26,6 +27,7 @@ class LocalEngine:
         self.store = store
         self.workers = workers
         self.executors: dict[str | None, ProcessPoolExecutor] = {}
+        self.busy = False
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
         """See ``Engine.run``."""
@@ -41,6 +43,7 @@ class LocalEngine:
         attempts: dict[str, int] = {}
         running: dict[Future[list[Receipt]], Task] = {}
         waiting: list[Task] = []
+        self.busy = True
         try:
             while True:
                 waiting += islice(remaining, max(0, 4 * self.workers - len(running) - len(waiting)))
@@ -48,6 +51,7 @@ class LocalEngine:
                     task = waiting.pop(0)
                     running[self._submit(task)] = task
                 if not running:
+                    self.busy = False
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -77,6 +81,7 @@ class LocalEngine:
                 self.executors[pool] = ProcessPoolExecutor(
                     self.workers if pool is None else 1,
                     mp_context=multiprocessing.get_context("spawn"),
+                    initializer=_leave_interrupts_to_the_driver,
                 )
             try:
                 return self.executors[pool].submit(execute, task, self.store)
@@ -90,13 +95,18 @@ class LocalEngine:
             executor.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """See ``Engine.close``."""
+        """See ``Engine.close``. Tasks that still run are ended; what they wrote is discarded."""
         for executor in self.executors.values():
-            processes = list((executor._processes or {}).values())
-            executor.shutdown(wait=False, cancel_futures=True)
-            for process in processes:
-                process.terminate()
+            if self.busy:
+                for process in list((executor._processes or {}).values()):
+                    process.terminate()
+            executor.shutdown(wait=True, cancel_futures=True)
         self.executors = {}
+
+
+def _leave_interrupts_to_the_driver() -> None:
+    """Ctrl-C reaches every process of the terminal; the driver alone answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _last_lines(error: BaseException) -> str:
