@@ -154,6 +154,9 @@ class Stage(ABC, Generic[C]):
     """Annotation columns (strings) that the manifest counts by, such as ``language``."""
     measures: ClassVar[tuple[str, ...]] = ()
     """Annotation columns (numbers) that the manifest adds up, such as ``n_tokens``."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose version may change the output: part of every fingerprint, and a cause
+    that ``diff`` names. ``unicode`` stands for Python's tables of characters."""
     drops: ClassVar[bool] = True
     """Whether ``decide`` may drop documents. Without it no verdicts are written."""
     needs_corpus: ClassVar[bool] = False
@@ -214,16 +217,11 @@ def split_config(config: BaseModel) -> tuple[dict[str, Json], dict[str, Json]]:
         if kind == "threshold":
             decided[name] = config.model_dump(mode="json", include={name})[name]
             continue
-        if isinstance(value, StageConfig):
-            parts: dict[str, StageConfig] = {name: value}
-        elif isinstance(value, Mapping) and any(isinstance(v, StageConfig) for v in value.values()):
-            parts = {f"{name}.{key}": inner for key, inner in value.items()}
-        elif isinstance(value, Sequence) and any(isinstance(v, StageConfig) for v in value):
-            parts = {f"{name}.{index}": inner for index, inner in enumerate(value)}
-        else:
+        inner_configs = _inner_configs(name, value)
+        if not inner_configs:
             measured[name] = config.model_dump(mode="json", include={name})[name]
-            continue
-        for key, inner in parts.items():
+        for place, inner in inner_configs:
+            key = ".".join(place)
             inner_measured, inner_decided = split_config(inner)
             measured[key] = inner_measured
             if inner_decided:
@@ -231,20 +229,32 @@ def split_config(config: BaseModel) -> tuple[dict[str, Json], dict[str, Json]]:
     return measured, decided
 
 
-def external_files(config: BaseModel) -> list[str]:
-    """Every path in the config's ``file_setting`` fields, nested configs included, as written."""
-    found: list[str] = []
+def external_places(config: BaseModel) -> list[tuple[tuple[str, ...], str]]:
+    """Every file that a config names: where in it (keys, nested configs included) and the path as
+    written, in the order of fields."""
+    found: list[tuple[tuple[str, ...], str]] = []
     for name, info in type(config).model_fields.items():
         value = getattr(config, name)
         if field_kind(info) == "file":
-            if value is not None:
-                found.append(str(value))
-        elif isinstance(value, StageConfig):
-            found += external_files(value)
-        elif isinstance(value, Mapping):
-            for inner in value.values():
-                found += external_files(inner) if isinstance(inner, StageConfig) else []
-        elif isinstance(value, Sequence) and not isinstance(value, str):
-            for inner in value:
-                found += external_files(inner) if isinstance(inner, StageConfig) else []
+            found += [((name,), str(value))] if value is not None else []
+            continue
+        for step, inner in _inner_configs(name, value):
+            found += [((*step, *place), path) for place, path in external_places(inner)]
     return found
+
+
+def external_files(config: BaseModel) -> list[str]:
+    """Paths of the files that a config names, as written."""
+    return [path for _, path in external_places(config)]
+
+
+def _inner_configs(name: str, value: Any) -> list[tuple[tuple[str, ...], StageConfig]]:
+    """Configs in a field: the value itself, or those in a mapping or sequence, with their keys."""
+    if isinstance(value, StageConfig):
+        return [((name,), value)]
+    items: list[tuple[Any, Any]] = []
+    if isinstance(value, Mapping):
+        items = list(value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        items = list(enumerate(value))
+    return [((name, str(key)), inner) for key, inner in items if isinstance(inner, StageConfig)]
