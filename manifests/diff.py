@@ -95,9 +95,10 @@ def _causes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Cause
         old, new = before["inputs"].get(source), after["inputs"].get(source)
         if old != new:
             causes.append(Cause(f"input {source}", _input(old), _input(new)))
-    causes += _changes("ingest", before["recipe"]["ingest"], after["recipe"]["ingest"])
-    old_sources = {source["name"]: source for source in before["recipe"]["sources"]}
-    new_sources = {source["name"]: source for source in after["recipe"]["sources"]}
+    for key in ("version", "libraries", "config"):
+        causes += _changes(f"ingest.{key}", before["ingest"][key], after["ingest"][key])
+    old_sources = {source["name"]: _read_as(source) for source in before["recipe"]["sources"]}
+    new_sources = {source["name"]: _read_as(source) for source in after["recipe"]["sources"]}
     for name in sorted({*old_sources} & {*new_sources}):
         causes += _changes(f"sources.{name}", old_sources[name], new_sources[name])
     old_stages = {stage["name"]: stage for stage in before["stages"]}
@@ -108,13 +109,18 @@ def _causes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Cause
             causes.append(Cause(f"stages.{name}", _presence(old), _presence(new)))
             continue
         causes += _changes(f"stages.{name}", old["config"], new["config"])
-        for key in ("version", "files"):
+        for key in ("use", "version", "libraries"):
             causes += _changes(f"stages.{name} {key}", old[key], new[key])
     common = [name for name in old_stages if name in new_stages]
     order = [name for name in new_stages if name in old_stages]
     if common != order:
         causes.append(Cause("order of stages", " ".join(common), " ".join(order)))
     return causes
+
+
+def _read_as(source: Mapping[str, Json]) -> dict[str, Json]:
+    """How a source is read; where its files lie is no cause, their checksums are."""
+    return {key: value for key, value in source.items() if key != "path"}
 
 
 def _input(summary: Mapping[str, Json] | None) -> str | None:

@@ -21,6 +21,8 @@ Json = Any
 
 FORMAT = 1
 """Version of the manifest's layout."""
+SEALS = ("fingerprint", "checksum")
+"""Keys of the manifest that are computed from the others."""
 MANIFEST_FILE = "manifest.json"
 RUN_FILE = "run.json"
 FILES_FILE = "files.parquet"
@@ -72,9 +74,12 @@ class Manifest:
 
 
 def sealed(content: Mapping[str, Json]) -> dict[str, Json]:
-    """The content with its fingerprint."""
-    bare = {key: value for key, value in content.items() if key != "fingerprint"}
-    return {**bare, "fingerprint": fingerprint(bare)}
+    """The content with its seals: ``fingerprint``, the corpus fingerprint, over all but the name of
+    the corpus and the recipe as written (what they mean stands resolved beside them, files by
+    checksum); and ``checksum``, over everything."""
+    bare = {key: value for key, value in content.items() if key not in SEALS}
+    told = {key: value for key, value in bare.items() if key not in ("name", "recipe")}
+    return {**bare, "fingerprint": fingerprint(told), "checksum": fingerprint(bare)}
 
 
 def manifest_text(content: Mapping[str, Json]) -> str:
@@ -98,9 +103,10 @@ def load_manifest(path: Path) -> Manifest:
         raise ManifestError(f"{file}: is damaged ({error}). Build again to rewrite it.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ManifestError(f"{file}: is not a tamis manifest of format {FORMAT}.")
-    if sealed(content)["fingerprint"] != content.get("fingerprint"):
+    seals = sealed(content)
+    if any(seals[seal] != content.get(seal) for seal in SEALS):
         raise ManifestError(
-            f"{file}: does not match its own fingerprint: it was changed by hand or damaged."
+            f"{file}: does not match its own checksum: it was changed by hand or damaged."
             " Build again to rewrite it."
         )
     workspace = file.parent.parent if file.parent.name == HISTORY else file.parent

@@ -46,7 +46,8 @@ def verify_workspace(manifest: Manifest) -> Verification:
         if not _sound(result, root, root / file["path"], file["sha256"], file["bytes"]):
             damaged.add(file["path"])
     for name, published in manifest.content["published"].items():
-        _sound(result, root, root / name, published["sha256"], published["bytes"])
+        made = (root / published["artefact"]).parent
+        _sound(result, root, root / name, published["sha256"], published["bytes"], made)
     _ingest_conserves(result, manifest)
     _stages_conserve(result, manifest)
     if not damaged:
@@ -54,12 +55,21 @@ def verify_workspace(manifest: Manifest) -> Verification:
     return result
 
 
-def _sound(result: Verification, root: Path, path: Path, sha256: str, size: int | None) -> bool:
+def _sound(
+    result: Verification,
+    root: Path,
+    path: Path,
+    sha256: str,
+    size: int | None,
+    made: Path | None = None,
+) -> bool:
+    """Whether a file is as the manifest says. ``made`` is the folder of the output behind it, which
+    building again writes anew when it is gone; by default the file's own."""
     shown = path.relative_to(root)
-    cure = f"Remove the folder {shown.parent} and build again."
+    cure = f"Remove the folder {(made or path.parent).relative_to(root)} and build again."
     result.files += 1
     if not path.exists():
-        result.faults.append(f"{shown}: is missing. Build again to write it anew.")
+        result.faults.append(f"{shown}: is missing. {cure}")
         return False
     have = path.stat().st_size
     result.bytes += have

@@ -17,9 +17,13 @@ from manifests.schema import ID, KEEP, VERDICTS
 from pipeline.catalog import find_catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Part, living_rows
 from pipeline.fingerprint import fingerprint
+from pipeline.libraries import library_versions
 from pipeline.recipe import Entry
 from pipeline.stage import Artefacts, Batch, Stage, Verdicts
 from pipeline.task import Json, Resources, Task, TaskRun, commit
+
+LEDGER_FORMAT = 1
+"""Raised when ledgers are laid out in another way."""
 
 _BATCH_BYTES = 16 << 20
 """Text given to one ``annotate`` call, in bytes. Results do not depend on it."""
@@ -47,7 +51,7 @@ def plan_link(
     """Names a stage's ledger for a part by all that it depends on.
 
     ``verdicts`` are the part's verdict files of earlier stages, ``annotations`` its annotation
-    files by stage, ``externals`` the checksums of files that the stage's config names.
+    files by stage, ``externals`` the checksums of files that the stage's config names, by place.
     """
     stage = entry.stage
     wanted = [*stage.reads, *(c for c in stage.may_read if c.split(".", 1)[0] in annotations)]
@@ -57,7 +61,7 @@ def plan_link(
     measured = fingerprint(
         {
             "stage": entry.type,
-            "version": stage.version,
+            "version": [LEDGER_FORMAT, stage.version, library_versions(stage.libraries)],
             "config": stage.measured_config(),
             "files": dict(externals),
             "artefacts": inputs,
@@ -68,7 +72,7 @@ def plan_link(
     )
     folder = f"store/{entry.name}/annotations/{measured}"
     decided = fingerprint(
-        {"annotations": folder, "version": stage.version, "config": stage.decision_config()}
+        {"annotations": folder, "version": LEDGER_FORMAT, "config": stage.decision_config()}
     )
     return Link(
         entry,
@@ -124,7 +128,7 @@ def annotate_part(run: TaskRun) -> Json:
     for step in run.arguments["chain"]:
         stage_class = catalog.stage(step["type"])
         stage = stage_class(stage_class.Config.model_validate(step["config"]))
-        if run.store.receipt_json(step["annotations"]) is None:
+        if run.store.receipt(step["annotations"]) is None:
             commit(
                 step["annotations"],
                 run.store,
@@ -132,7 +136,7 @@ def annotate_part(run: TaskRun) -> Json:
             )
         if step["verdicts"] is None:
             continue
-        if run.store.receipt_json(step["verdicts"]) is None:
+        if run.store.receipt(step["verdicts"]) is None:
             commit(
                 step["verdicts"], run.store, partial(_write_verdicts, run, step, stage, ids, alive)
             )

@@ -22,6 +22,7 @@ from manifests.manifest import (
     MANIFEST_FILE,
     RUN_FILE,
     Manifest,
+    ManifestError,
     load_manifest,
     manifest_text,
     sealed,
@@ -31,10 +32,11 @@ from pipeline.corpus import External
 from pipeline.count import BASE_MEASURES, merge_cubes
 from pipeline.engine import Engine, TaskFailedError
 from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
+from pipeline.libraries import library_versions
 from pipeline.observer import Observer
 from pipeline.recipe import Recipe
 from pipeline.source import InputFile
-from pipeline.stage import Stage
+from pipeline.stage import Stage, identified_config
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
 from pipeline.walk import Walk, Walked
@@ -173,9 +175,10 @@ def build(
             raise
         finally:
             slot.close()
-        published = _publish(store, walked)
-        content = _content(recipe, inputs, externals, walked, published, store, version)
+        _publish(store, walked)
+        content = _content(recipe, inputs, externals, walked, store, version)
         manifest = _write(store, content)
+        store.path(FAILURE_FILE).unlink(missing_ok=True)
         seconds = time.perf_counter() - started
         store.replace_text(RUN_FILE, manifest_text(_run(manifest, walk.steps, seconds, recipe)))
     return Built(manifest, walk.steps, seconds)
@@ -198,17 +201,17 @@ def locked(store: Store) -> Iterator[None]:
         yield
 
 
-def _publish(store: Store, walked: Walked) -> dict[str, dict[str, Json]]:
-    """Links the files meant for people to their names; removes links of an earlier build."""
-    wanted = dict(sorted(walked.published.items()))
-    folders = {Path(name).parts[0] for name in wanted if "/" in name}
-    for folder in folders:
-        for path in store.path(folder).rglob("*") if store.path(folder).exists() else ():
-            if path.is_file() and path.relative_to(store.root).as_posix() not in wanted:
-                path.unlink()
-    described = {}
-    for name, artefact in wanted.items():
-        target, origin = store.path(name), store.path(artefact)
+def _publish(store: Store, walked: Walked) -> None:
+    """Links the files meant for people to their names; removes those of an earlier build."""
+    try:
+        before = load_manifest(store.root).content["published"]
+    except ManifestError:
+        before = {}
+    for name in before:
+        if name not in walked.published:
+            store.path(name).unlink(missing_ok=True)
+    for name, published in sorted(walked.published.items()):
+        target, origin = store.path(name), store.path(published["artefact"])
         target.parent.mkdir(parents=True, exist_ok=True)
         if not (target.exists() and target.samefile(origin)):
             temporary = target.with_name(f".{target.name}.new")
@@ -218,12 +221,9 @@ def _publish(store: Store, walked: Walked) -> dict[str, dict[str, Json]]:
             except OSError:
                 shutil.copyfile(origin, temporary)  # a file system without hard links
             temporary.replace(target)
-        described[name] = {
-            "artefact": artefact,
-            "bytes": origin.stat().st_size,
-            "sha256": sha256_of_file(origin),
-        }
-    return described
+    for folder in {store.path(name).parent for name in before} - {store.root}:
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _content(
@@ -231,24 +231,26 @@ def _content(
     inputs: Mapping[str, Sequence[InputFile]],
     externals: Mapping[str, Mapping[str, External]],
     walked: Walked,
-    published: Mapping[str, Json],
     store: Store,
     version: str,
 ) -> dict[str, Json]:
     cube = merge_cubes((r.value for r in walked.cube_receipts), walked.cube_keys)
     cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
     path = _write_files(store, walked)
-    resolved = recipe.resolved()
+    checksums = {
+        name: {path: file.sha256 for path, file in files.items()}
+        for name, files in externals.items()
+    }
     stages = []
-    for entry, declared in zip(recipe.entries, resolved["stages"], strict=True):
+    for entry in recipe.entries:
         stage: Stage[Any] = entry.stage
         stages.append(
             {
                 "name": entry.name,
                 "use": entry.type,
                 "version": stage.version,
-                "config": declared["config"],
-                "files": _file_checksums(externals[entry.name]),
+                "libraries": library_versions(stage.libraries),
+                "config": identified_config(stage.config, checksums[entry.name]),
                 "drops": stage.drops,
                 "dimensions": list(stage.dimensions),
                 "measures": list(stage.measures),
@@ -260,19 +262,20 @@ def _content(
         "format": FORMAT,
         "tamis": version,
         "name": recipe.name,
-        "recipe": resolved,
+        "recipe": recipe.resolved(),
         "inputs": summarize_inputs(inputs),
-        "ingest": {"version": recipe.ingest.version, "sources": walked.ingested},
+        "ingest": {
+            "version": recipe.ingest.version,
+            "libraries": library_versions(recipe.ingest.libraries),
+            "config": recipe.ingest.config.model_dump(mode="json"),
+            "sources": walked.ingested,
+        },
         "quarantine": sorted(walked.quarantines),
         "stages": stages,
         "cube": cube,
-        "published": published,
+        "published": dict(sorted(walked.published.items())),
         "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
     }
-
-
-def _file_checksums(files: Mapping[str, External]) -> dict[str, str]:
-    return {Path(written).name: file.sha256 for written, file in sorted(files.items())}
 
 
 def _stage_counts(
@@ -307,9 +310,21 @@ def _stage_counts(
     }
 
 
+_FILES = {
+    "stage": pl.String,
+    "part": pl.Int64,
+    "role": pl.String,
+    "path": pl.String,
+    "rows": pl.Int64,
+    "bytes": pl.Int64,
+    "sha256": pl.String,
+}
+"""Columns of the list of files."""
+
+
 def _write_files(store: Store, walked: Walked) -> str:
     """The list of all files of the corpus, as Parquet; returns its workspace-relative path."""
-    frame = pl.DataFrame([asdict(file) for file in walked.files], infer_schema_length=None)
+    frame = pl.DataFrame([asdict(file) for file in walked.files], schema=_FILES)
     name = fingerprint([list(row) for row in frame.select("path", "sha256").rows()])
     path = f"store/manifest/files/{name}/{FILES_FILE}"
     target = store.path(path)

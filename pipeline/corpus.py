@@ -52,7 +52,7 @@ class Corpus:
     """
 
     stage: str
-    version: int
+    version: Json
     parts: Sequence[Part]
     verdicts: Sequence[Sequence[str]]
     annotations: Sequence[Mapping[str, str]]

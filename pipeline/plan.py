@@ -10,8 +10,10 @@ from manifests.manifest import Manifest, ManifestError, load_manifest
 from pipeline.catalog import Catalog
 from pipeline.corpus import External
 from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
+from pipeline.libraries import library_versions
 from pipeline.recipe import Recipe
 from pipeline.source import InputFile
+from pipeline.stage import identified_config
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
 from pipeline.walk import Walk
@@ -71,9 +73,7 @@ class _Plan(Walk):
             for task in tasks:
                 total += 1
                 outputs = [out for out in task.commits if out.split("/")[1] == stage]
-                lost = {
-                    out.split("/")[2] for out in outputs if self.store.receipt_json(out) is None
-                }
+                lost = {out.split("/")[2] for out in outputs if self.store.receipt(out) is None}
                 measure += "annotations" in lost
                 decide += bool(lost)
             self._add(stage, total, decide, RUN if measure else DECIDE)
@@ -146,22 +146,29 @@ def _causes(
     for source in before["inputs"]:
         if source not in inputs:
             causes.setdefault("ingest", []).append(f"input {source} is gone")
-    resolved = recipe.resolved()
-    for change in _changes("ingest", before["recipe"]["ingest"], resolved["ingest"]):
-        causes.setdefault("ingest", []).append(change)
+    ingest = recipe.ingest
+    then = before["ingest"]
+    now: Json = {
+        "config": ingest.config.model_dump(mode="json"),
+        "libraries": library_versions(ingest.libraries),
+        "version": ingest.version,
+    }
+    sources = {source["name"]: source for source in before["recipe"]["sources"]}
+    changes = _changes("ingest", {key: then[key] for key in now}, now)
+    for source in recipe.resolved()["sources"]:
+        changes += _changes(source["name"], sources.get(source["name"], source), source)
+    if changes:
+        causes.setdefault("ingest", []).extend(changes)
     known = {stage["name"]: stage for stage in before["stages"]}
-    for entry, now in zip(recipe.entries, resolved["stages"], strict=True):
+    for entry in recipe.entries:
         then = known.get(entry.name)
         if then is None:
             causes[entry.name] = ["the stage is new"]
             continue
-        changes = _changes("", then["config"], now["config"])
-        if then["version"] != entry.stage.version:
-            changes.append(f"stage version {then['version']} → {entry.stage.version}")
-        checksums = {name.rsplit("/", 1)[-1]: e.sha256 for name, e in externals[entry.name].items()}
-        for name, checksum in checksums.items():
-            if then["files"].get(name) not in (None, checksum):
-                changes.append(f"file {name} changed")
+        checksums = {path: file.sha256 for path, file in externals[entry.name].items()}
+        changes = _changes("", then["config"], identified_config(entry.stage.config, checksums))
+        changes += _changes("version", then["version"], entry.stage.version)
+        changes += _changes("libraries", then["libraries"], library_versions(entry.stage.libraries))
         if changes:
             causes[entry.name] = changes
     return {name: "; ".join(changes) for name, changes in causes.items()}

@@ -61,6 +61,7 @@ class Ingest(ABC, Generic[S, C]):
 
     name: ClassVar[str] = "ingest"
     version: ClassVar[int]
+    libraries: ClassVar[tuple[str, ...]] = ()
     Config: ClassVar[type[StageConfig]]
     Source: ClassVar[type[SourceBase]]
 

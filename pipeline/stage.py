@@ -243,6 +243,19 @@ def external_places(config: BaseModel) -> list[tuple[tuple[str, ...], str]]:
     return found
 
 
+def identified_config(config: BaseModel, checksums: Mapping[str, str]) -> dict[str, Json]:
+    """The config as JSON with the checksum of every file in the place of its path: what two
+    recipes share when they mean the same, wherever their files lie. ``checksums`` maps paths as
+    written to SHA-256."""
+    content: dict[str, Json] = config.model_dump(mode="json")
+    for place, path in external_places(config):
+        here: Any = content
+        for step in place[:-1]:
+            here = here[int(step)] if isinstance(here, list) else here[step]
+        here[place[-1]] = f"sha256:{checksums[path]}"
+    return content
+
+
 def external_files(config: BaseModel) -> list[str]:
     """Paths of the files that a config names, as written."""
     return [path for _, path in external_places(config)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import uuid
@@ -30,12 +31,19 @@ class Store:
         """The absolute path of a file or folder of the workspace."""
         return self.root / relative
 
-    def receipt_json(self, output: str) -> str | None:
-        """The receipt of an output folder, or None when the output is not there."""
+    def receipt(self, output: str) -> dict[str, Any] | None:
+        """What lies beside a whole output: ``output``, ``files`` (sizes and checksums by name),
+        ``value``, ``seconds``. None when the output is not there, or not whole: without a receipt
+        that can be read, or with a file that is missing or of another size."""
+        folder = self.path(output)
         try:
-            return (self.path(output) / RECEIPT).read_text()
-        except (FileNotFoundError, NotADirectoryError):
+            receipt: dict[str, Any] = json.loads((folder / RECEIPT).read_text())
+            for name, checked in receipt["files"].items():
+                if (folder / name).stat().st_size != checked["bytes"]:
+                    return None
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
             return None
+        return receipt
 
     @contextmanager
     def writing(self, output: str) -> Iterator[Path]:
@@ -55,9 +63,10 @@ class Store:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                if not (target / RECEIPT).exists():
+                if self.receipt(output) is None:
                     shutil.rmtree(target)
                     temporary.rename(target)
+            _flush(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -66,11 +75,7 @@ class Store:
         files = {}
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                _flush(path)
                 files[path.relative_to(folder).as_posix()] = {
                     "bytes": path.stat().st_size,
                     "sha256": sha256_of_file(path),
@@ -80,6 +85,7 @@ class Store:
     def write_receipt(self, folder: Path, text: str) -> None:
         """Marks a temporary folder as whole."""
         (folder / RECEIPT).write_text(text)
+        _flush(folder / RECEIPT)
 
     def replace_text(self, relative: str, text: str) -> None:
         """Writes a small text file so that a reader sees the old or the new one, never half."""
@@ -92,3 +98,13 @@ class Store:
     def clear_temporary(self) -> None:
         """Removes what killed runs left half-written. Call it only when no run is under way."""
         shutil.rmtree(self.root / _TEMPORARY, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Has a file, or the names in a folder, on the disk before going on: what a power cut leaves
+    is then either whole or not there."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

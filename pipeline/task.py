@@ -32,18 +32,18 @@ class Resources:
 class Task:
     """One unit of work: ``function`` (``package.module:name``) of ``arguments`` (JSON).
 
-    ``arguments`` and ``version`` are fingerprinted. A file of the workspace is named by its path
-    relative to the workspace, which holds the fingerprint of what made it. A file from outside
-    is named by its checksum in ``arguments`` and found through ``locations`` (argument name to
-    absolute path), which is not fingerprinted. ``folder`` is where the output lies:
-    ``<folder>/<fingerprint>/``. ``work`` is the size of the task for the progress line, in bytes.
-    A task with ``commits`` writes those output folders itself, each whole or not at all, and is
-    done when all of them are there.
+    ``arguments`` and ``version`` (a number, or one with versions of libraries) are fingerprinted.
+    A file of the workspace is named by its path relative to the workspace, which holds the
+    fingerprint of what made it. A file from outside is named by its checksum in ``arguments`` and
+    found through ``locations`` (argument name to absolute path), which is not fingerprinted.
+    ``folder`` is where the output lies: ``<folder>/<fingerprint>/``. ``work`` is the size of the
+    task for the progress line, in bytes. A task with ``commits`` writes those output folders
+    itself, each whole or not at all, and is done when all of them are there.
     """
 
     function: str
     folder: str
-    version: int
+    version: Json
     arguments: Mapping[str, Json]
     label: str
     locations: Mapping[str, str] = field(default_factory=dict)
@@ -115,10 +115,10 @@ def finished(task: Task, store: Store) -> list[Receipt] | None:
     """The receipts of a task whose outputs are all there, or None."""
     receipts = []
     for output in task.outputs:
-        text = store.receipt_json(output)
-        if text is None:
+        receipt = store.receipt(output)
+        if receipt is None:
             return None
-        receipts.append(read_receipt(text, cached=True))
+        receipts.append(Receipt(**receipt, cached=True))
     return receipts
 
 
@@ -156,8 +156,3 @@ def commit(output: str, store: Store, write: Callable[[Path], Json]) -> None:
         content = asdict(receipt)
         del content["cached"]
         store.write_receipt(folder, json.dumps(content, sort_keys=True))
-
-
-def read_receipt(text: str, cached: bool) -> Receipt:
-    """A receipt from its JSON."""
-    return Receipt(**json.loads(text), cached=cached)

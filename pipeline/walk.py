@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.annotate import Link, chain_task, plan_link
 from pipeline.catalog import Catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
+from pipeline.libraries import library_versions
 from pipeline.recipe import Entry, Recipe, RecipeError
 from pipeline.source import InputFile
-from pipeline.stage import Artefacts
+from pipeline.stage import Artefacts, external_places
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task
 
@@ -38,7 +39,7 @@ class Walked:
     ingested: dict[str, dict[str, Json]] = field(default_factory=dict)
     quarantines: list[str] = field(default_factory=list)
     records: dict[str, Mapping[str, Json]] = field(default_factory=dict)
-    published: dict[str, str] = field(default_factory=dict)
+    published: dict[str, dict[str, Json]] = field(default_factory=dict)
     files: list[LedgerFile] = field(default_factory=list)
     cube_receipts: list[Receipt] = field(default_factory=list)
     cube_keys: int = 0
@@ -89,7 +90,6 @@ class Walk(ABC):
             artefacts = self._rounds(entry)
             self.artefacts[entry.name] = artefacts.shared
             self.walked.records[entry.name] = artefacts.record
-            self.walked.published |= artefacts.published
             if len(entry.stage.columns):
                 self._extend(segment, entry, artefacts)
         if segment.entries:
@@ -101,7 +101,12 @@ class Walk(ABC):
         tasks: list[Task] = []
         owners: list[str] = []
         for source in self.recipe.sources:
-            of_source = self.recipe.ingest.tasks(source, self.inputs[source.name])
+            try:
+                of_source = self.recipe.ingest.tasks(source, self.inputs[source.name])
+            except ValueError as error:
+                raise RecipeError(f"sources.{source.name}: {error}") from error
+            libraries = library_versions(self.recipe.ingest.libraries)
+            of_source = [replace(t, version=[t.version, libraries]) for t in of_source]
             tasks += of_source
             owners += [source.name] * len(of_source)
         totals: dict[str, dict[str, Json]] = {
@@ -131,6 +136,12 @@ class Walk(ABC):
                     total[kind][reason] = total[kind].get(reason, 0) + count
             if value["quarantined"]:
                 self.walked.quarantines.append(receipt.path("quarantine.jsonl"))
+        if not any(part.rows for part in self.walked.parts):
+            lost = {name: total["quarantined"] | total["skipped"] for name, total in totals.items()}
+            raise RecipeError(
+                f"sources: no document came out of them: {lost}. The reasons are in"
+                f" {', '.join(self.walked.quarantines) or 'this message'}."
+            )
         for total in totals.values():
             total["quarantined"] = dict(sorted(total["quarantined"].items()))
             total["skipped"] = dict(sorted(total["skipped"].items()))
@@ -141,7 +152,7 @@ class Walk(ABC):
     def _rounds(self, entry: Entry) -> Artefacts:
         corpus = Corpus(
             stage=entry.name,
-            version=entry.stage.version,
+            version=[entry.stage.version, library_versions(entry.stage.libraries)],
             parts=self.walked.parts,
             verdicts=[list(paths) for paths in self.verdicts],
             annotations=[dict(paths) for paths in self.annotations],
@@ -151,24 +162,31 @@ class Walk(ABC):
             store=self.store,
         )
         generator = entry.stage.rounds(corpus)
+        made: dict[str, Receipt] = {}
         try:
             tasks = next(generator)
             while True:
                 name = tasks[0].folder.rsplit("/", 1)[-1] if tasks else "nothing"
                 receipts = self.step(f"{entry.name}: {name}", [entry.name], tasks)
+                made |= {receipt.output: receipt for (receipt,) in receipts}
                 tasks = generator.send([receipt for (receipt,) in receipts])
         except StopIteration as end:
             artefacts: Artefacts = end.value
         except ValueError as error:
             raise RecipeError(f"stages.{entry.name}: {error}") from error
+        for name, path in artefacts.published.items():
+            output, _, file = path.rpartition("/")
+            # the checksum that was taken when it was written: the file may be damaged by now
+            self.walked.published[name] = {"artefact": path, **made[output].files[file]}
         return artefacts
 
     def _extend(self, segment: _Segment, entry: Entry, artefacts: Artefacts) -> None:
         """Adds a stage to the chain: its ledger paths are known before anything runs."""
-        checksums = {
-            written: external.sha256 for written, external in self.externals[entry.name].items()
+        checksums = self.externals[entry.name]
+        externals = {
+            ".".join(place): checksums[path].sha256
+            for place, path in external_places(entry.stage.config)
         }
-        externals = {str(i): sha for i, sha in enumerate(checksums.values())}
         if not segment.entries:
             segment.links = [[] for _ in self.walked.parts]
         segment.entries.append(entry)
@@ -228,7 +246,7 @@ class Walk(ABC):
                 Task(
                     function="pipeline.count:count_part",
                     folder="store/manifest/counts",
-                    version=1,
+                    version=[1, library_versions(())],
                     arguments={
                         "documents": part.documents,
                         "verdicts": [

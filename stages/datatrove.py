@@ -111,6 +111,7 @@ class DatatroveFilter(Stage[DatatroveConfig]):
 
     name: ClassVar[str] = "datatrove"
     version: ClassVar[int] = 1
+    libraries = ("datatrove",)
     Config: ClassVar[type[StageConfig]] = DatatroveConfig
     summary: ClassVar[str] = "runs any datatrove filter"
     document_columns: ClassVar[tuple[str, ...]] = ("text", "locator", "url", "metadata")

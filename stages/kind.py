@@ -68,6 +68,7 @@ class Kind(Stage[KindConfig]):
 
     name: ClassVar[str] = "kind"
     version: ClassVar[int] = 1
+    libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = KindConfig
     summary: ClassVar[str] = "tells prose, code, mathematics, lists and markup remains apart"
     document_columns: ClassVar[tuple[str, ...]] = ("text", "locator")

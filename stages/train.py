@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from pydantic import model_validator
 
@@ -128,6 +129,14 @@ def train_model(run: TaskRun) -> Json:
     scratch = run.store.path(f"scratch/train/{run.output.name.rsplit('-', 1)[0]}")
     shards = scratch / "shards"
     shards.mkdir(parents=True, exist_ok=True)
+    with scratch.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for the trainer of a killed run to end
+        return _train_in(run, scratch, lock)
+
+
+def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> Json:
+    """Trains in the scratch folder, whose lock the trainer holds as long as it lives."""
+    shards = scratch / "shards"
     for name, path in run.arguments["shards"].items():
         link = shards / name
         link.unlink(missing_ok=True)
@@ -136,7 +145,7 @@ def train_model(run: TaskRun) -> Json:
     command = [sys.executable, "-m", "trainer", str(shards), "--out", str(trained)]
     command += trainer_options(run.arguments["config"])
     log = run.output / LOG_FILE
-    returncode = _run_to_end(command, log)
+    returncode = _run_to_end(command, log, lock)
     if returncode != 0:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
         raise RuntimeError(
@@ -159,7 +168,7 @@ def trainer_options(config: Mapping[str, Json]) -> list[str]:
     ]
 
 
-def _run_to_end(command: Sequence[str], log: Path) -> int:
+def _run_to_end(command: Sequence[str], log: Path, lock: IO[str]) -> int:
     """Runs a command with its output in ``log``; returns its exit code. When this process is
     interrupted, the command is asked to end and given time to write its checkpoint."""
     paths = os.pathsep.join(path or os.curdir for path in sys.path)
@@ -171,6 +180,7 @@ def _run_to_end(command: Sequence[str], log: Path) -> int:
             stderr=subprocess.STDOUT,
             env={**os.environ, **_ALLOCATION, "PYTHONPATH": paths},
             preexec_fn=_end_with_parent,
+            pass_fds=[lock.fileno()],
         )
         try:
             return process.wait()

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
 import signal
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from itertools import islice
 
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
+
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class _Running:
+    """A task in flight and the executor that it was given to."""
+
+    task: Task
+    executor: ProcessPoolExecutor
 
 
 class LocalEngine:
@@ -36,63 +50,78 @@ class LocalEngine:
                 try:
                     receipts = execute(task, self.store)
                 except Exception as error:
-                    raise TaskFailedError(task, _last_lines(error)) from error
+                    raise TaskFailedError(task, _in_full(error)) from error
                 yield task, receipts
             return
-        remaining = iter(tasks)
-        attempts: dict[str, int] = {}
-        running: dict[Future[list[Receipt]], Task] = {}
-        waiting: list[Task] = []
-        self.busy = True
-        try:
-            while True:
-                waiting += islice(remaining, max(0, 4 * self.workers - len(running) - len(waiting)))
-                while waiting:
-                    task = waiting.pop(0)
-                    running[self._submit(task)] = task
-                if not running:
-                    self.busy = False
-                    return
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    task = running.pop(future)
-                    try:
-                        receipts = future.result()
-                    except BrokenProcessPool:
-                        attempts[task.label] = attempts.get(task.label, 0) + 1
-                        if attempts[task.label] >= ATTEMPTS:
-                            raise TaskFailedError(
-                                task, f"its process died {ATTEMPTS} times (out of memory?)"
-                            ) from None
-                        self._discard(task.resources.pool)
-                        waiting.append(task)
-                    except Exception as error:
-                        raise TaskFailedError(task, _last_lines(error)) from error
-                    else:
-                        yield task, receipts
-        finally:
-            for future in running:
-                future.cancel()
+        yield from self._run_beside(iter(tasks))
 
-    def _submit(self, task: Task) -> Future[list[Receipt]]:
+    def _run_beside(self, remaining: Iterator[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
+        """Tasks in processes of their own. When one dies, its executor is broken and all that it
+        held is run again; deaths in a row without a finished task between them end the run."""
+        deaths = 0
+        running: dict[Future[list[Receipt]], _Running] = {}
+        again: list[Task] = []
+        self.busy = True
+        while True:
+            # not more in flight than there are processes and one to follow each, so that a death
+            # costs little
+            free = max(0, 2 * self.workers - len(running) - len(again))
+            for task in [*again, *islice(remaining, free)]:
+                future, executor = self._submit(task)
+                running[future] = _Running(task, executor)
+            again = []
+            if not running:
+                self.busy = False
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            broken: dict[int, _Running] = {}
+            for future in done:
+                held = running.pop(future)
+                try:
+                    receipts = future.result()
+                except BrokenProcessPool:
+                    broken[id(held.executor)] = held
+                    again.append(held.task)
+                except Exception as error:
+                    raise TaskFailedError(held.task, _in_full(error)) from error
+                else:
+                    deaths = 0
+                    yield held.task, receipts
+            for held in broken.values():
+                deaths += 1
+                if deaths >= ATTEMPTS:
+                    raise TaskFailedError(
+                        held.task, f"its process died {ATTEMPTS} times in a row (out of memory?)"
+                    )
+                self._discard(held)
+                for future in [
+                    f for f, other in running.items() if other.executor is held.executor
+                ]:
+                    again.append(running.pop(future).task)
+
+    def _submit(self, task: Task) -> tuple[Future[list[Receipt]], ProcessPoolExecutor]:
         pool = task.resources.pool
         for _ in range(ATTEMPTS):
             if pool not in self.executors:
                 self.executors[pool] = ProcessPoolExecutor(
                     self.workers if pool is None else 1,
                     mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_leave_interrupts_to_the_driver,
+                    initializer=_belong_to_the_driver,
+                    initargs=(os.getpid(),),
                 )
+            executor = self.executors[pool]
             try:
-                return self.executors[pool].submit(execute, task, self.store)
+                return executor.submit(execute, task, self.store), executor
             except BrokenProcessPool:
-                self._discard(pool)
+                self._discard(_Running(task, executor))
         raise TaskFailedError(task, "no process could be started")
 
-    def _discard(self, pool: str | None) -> None:
-        executor = self.executors.pop(pool, None)
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+    def _discard(self, held: _Running) -> None:
+        """Forgets a broken executor; one that took its place meanwhile stays."""
+        pool = held.task.resources.pool
+        if self.executors.get(pool) is held.executor:
+            del self.executors[pool]
+        held.executor.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """See ``Engine.close``. Tasks that still run are ended; what they wrote is discarded."""
@@ -104,11 +133,17 @@ class LocalEngine:
         self.executors = {}
 
 
-def _leave_interrupts_to_the_driver() -> None:
-    """Ctrl-C reaches every process of the terminal; the driver alone answers it."""
+def _belong_to_the_driver(driver: int) -> None:
+    """Run in each process as it starts. Ctrl-C reaches every process of a terminal: the driver
+    alone answers it. And when the driver dies, however it dies, so does the process (on Linux):
+    left alone it would go on with tasks that the next run starts too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != driver:
+            os._exit(1)  # it died before we asked
 
 
-def _last_lines(error: BaseException) -> str:
-    """The error in full, with the traceback of the process that raised it."""
+def _in_full(error: BaseException) -> str:
+    """The error with the traceback of the process that raised it."""
     return "".join(traceback.format_exception(error)).rstrip()

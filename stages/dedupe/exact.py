@@ -59,6 +59,7 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
 
     name: ClassVar[str] = "exact_dedupe"
     version: ClassVar[int] = 1
+    libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = ExactDedupeConfig
     summary: ClassVar[str] = "Drop documents with the same text as another (128-bit hash)"
     columns: ClassVar[pa.Schema] = pa.schema(

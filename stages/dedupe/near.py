@@ -180,6 +180,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
 
     name: ClassVar[str] = "near_dedupe"
     version: ClassVar[int] = 1
+    libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = NearDedupeConfig
     summary: ClassVar[str] = "Drop near-duplicates found by MinHash-LSH and verified by Jaccard"
     columns: ClassVar[pa.Schema] = pa.schema(

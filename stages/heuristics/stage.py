@@ -95,6 +95,7 @@ class Heuristics(Stage[HeuristicsConfig]):
 
     name: ClassVar[str] = "heuristics"
     version: ClassVar[int] = 1
+    libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = HeuristicsConfig
     summary: ClassVar[str] = "Gopher, C4, FineWeb and StarCoder rules, chosen by kind"
     may_read: ClassVar[tuple[str, ...]] = ("kind.kind", "language.language")

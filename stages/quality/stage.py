@@ -114,6 +114,7 @@ class Quality(Stage[QualityConfig]):
 
     name = "quality"
     version = 1
+    libraries = ("fasttext-community", "torch", "transformers")
     Config = QualityConfig
     summary = "score documents by a transparent prior, or by a student of an LLM judge"
     may_read = _READS
