@@ -90,7 +90,7 @@ class Corpus:
             folder=f"store/{self.stage}/{round_name}",
             version=self.version,
             arguments=arguments,
-            label=label or round_name,
+            label=f"{self.stage}: {label or round_name}",
             locations=locations or {},
             resources=resources or Resources(),
             work=work,

@@ -19,8 +19,8 @@ Json = Any
 
 @dataclass(frozen=True)
 class Resources:
-    """What a task needs to run. ``pool`` names a pool of processes that keep a costly model loaded;
-    tasks with the same pool go to the same few processes (Ray actors)."""
+    """What a task needs to run. ``pool`` names a process that keeps a costly model loaded: tasks
+    with the same pool go to the same process (with Ray an actor)."""
 
     cpus: float = 1.0
     gpus: float = 0.0

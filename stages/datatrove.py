@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +16,7 @@ from pydantic import field_validator, model_validator
 
 from manifests.schema import KEEP
 from pipeline.stage import Batch, Stage, StageConfig, Verdicts, setting
+from pipeline.task import Json
 from stages.kind import KINDS
 
 if TYPE_CHECKING:
@@ -117,6 +120,14 @@ class DatatroveFilter(Stage[DatatroveConfig]):
     document_columns: ClassVar[tuple[str, ...]] = ("text", "locator", "url", "metadata")
     may_read: ClassVar[tuple[str, ...]] = ("kind.kind",)
     columns: ClassVar[pa.Schema] = pa.schema([pa.field("reason", pa.string())])
+
+    def measured_config(self) -> dict[str, Json]:
+        """The settings, and the source of the filter's module: what a user's own filter does may
+        change without any version changing."""
+        module = importlib.import_module(self.config.filter.partition(":")[0])
+        source = inspect.getsource(module).encode()
+        digest = hashlib.blake2b(source, digest_size=16).hexdigest()
+        return {**super().measured_config(), "source": digest}
 
     def annotate(self, batch: Batch) -> pa.Table:
         """``keep``, or the filter's word for why not (``filter`` where it has none).

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.classifiers.tiny_model import write_tiny_model
 from tests.small_corpus import write_small_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,4 +32,6 @@ def language_model() -> Path:
 @pytest.fixture(scope="session")
 def small_recipe(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Path:
     """The recipe of a small real corpus, its raw files beside it."""
-    return write_small_corpus(tmp_path_factory.mktemp("small"), language_model)
+    folder = tmp_path_factory.mktemp("small")
+    judge = write_tiny_model(folder / "judge")
+    return write_small_corpus(folder, language_model, judge)

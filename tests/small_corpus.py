@@ -36,8 +36,9 @@ FOREIGN = {
 }
 
 
-def write_small_corpus(folder: Path, language_model: Path) -> Path:
-    """Writes raw files, a benchmark and a recipe under ``folder``; returns the recipe's path."""
+def write_small_corpus(folder: Path, language_model: Path, judge: Path | None = None) -> Path:
+    """Writes raw files, a benchmark and a recipe under ``folder``; returns the recipe's path. With
+    a ``judge`` (a Hugging Face folder) documents are judged; the trainer takes five steps."""
     raw = folder / "raw"
     raw.mkdir(parents=True)
     names = sorted(name for name in topics if len(topics[name]) > 1500)
@@ -47,11 +48,12 @@ def write_small_corpus(folder: Path, language_model: Path) -> Path:
     _write_code(raw / "code")
     _write_benchmark(folder / "problems.jsonl.gz")
     recipe = folder / "small.yaml"
-    recipe.write_text(yaml.safe_dump(_recipe(language_model), sort_keys=False))
+    recipe.write_text(yaml.safe_dump(_recipe(language_model, judge), sort_keys=False))
     return recipe
 
 
-def _recipe(language_model: Path) -> dict[str, Any]:
+def _recipe(language_model: Path, judge: Path | None) -> dict[str, Any]:
+    settings = {"sample_size": 24, "max_tokens": 32, "chunk": 16, "threads": 1}
     return {
         "name": "small",
         "ingest": {"part_bytes": 200_000, "task_bytes": 200_000},
@@ -70,12 +72,25 @@ def _recipe(language_model: Path) -> dict[str, Any]:
             },
             "exact_dedupe": None,
             "near_dedupe": None,
-            "quality": {"judge": None},
+            "quality": {"judge": {"model": str(judge), **settings} if judge else None},
             "domain": None,
             "decontaminate": {"benchmarks": {"humaneval": {"path": "problems.jsonl.gz"}}},
             "tokenize": {"vocabulary_size": 1024, "train_bytes": 400_000},
             "balance": None,
             "shard": {"shard_tokens": 100_000},
+            "train": {
+                "steps": 5,
+                "sequence_length": 64,
+                "batch_size": 2,
+                "width": 32,
+                "layers": 1,
+                "heads": 2,
+                "kv_heads": 1,
+                "mlp_width": 64,
+                "held_out_min_tokens": 1024,
+                "held_out_max_tokens": 2048,
+                "threads": 1,
+            },
         },
     }
 

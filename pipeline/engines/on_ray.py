@@ -38,6 +38,7 @@ class RayEngine:
             modules = [str(root / package) for package in PACKAGES]
             ray.init(address=address, runtime_env={"py_modules": modules}, **quiet)
         self.workers = int(ray.cluster_resources().get("CPU", 1))
+        self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         self.pools: dict[str, Any] = {}
         if address is not None:
             self._check_workspace()
@@ -71,13 +72,26 @@ class RayEngine:
 
     def _submit(self, task: Task) -> Any:
         needs = task.resources
+        most_cpus = max(float(node.get("CPU", 0)) for node in self.nodes)
+        fits = any(
+            node.get("GPU", 0) >= needs.gpus and node.get("memory", 0) >= needs.memory_bytes
+            for node in self.nodes
+        )
+        if not fits:
+            # Ray would wait for such a node for ever, and say nothing
+            raise TaskFailedError(
+                task,
+                f"it needs {needs.gpus:g} GPUs and {needs.memory_bytes / 1e9:.1f} GB of memory on"
+                " one node, and no node of this Ray has that. Add one, or ask for less in the"
+                " stage's settings (`gpus: 0`, a smaller model).",
+            )
         if needs.pool is not None:
             if needs.pool not in self.pools:
                 self.pools[needs.pool] = (
                     ray.remote(_Worker)
                     .options(
                         # an actor holds its CPUs: one is left for the other tasks of the step
-                        num_cpus=min(needs.cpus, self.workers - 1),
+                        num_cpus=min(needs.cpus, most_cpus, self.workers - 1),
                         num_gpus=needs.gpus,
                         max_restarts=ATTEMPTS - 1,
                         max_task_retries=ATTEMPTS - 1,
@@ -88,7 +102,7 @@ class RayEngine:
         return (
             ray.remote(execute)
             .options(
-                num_cpus=min(needs.cpus, self.workers),
+                num_cpus=min(needs.cpus, most_cpus),
                 num_gpus=needs.gpus,
                 memory=needs.memory_bytes or None,
                 max_retries=ATTEMPTS - 1,

@@ -1,6 +1,7 @@
 """The main job on a small real corpus: every promise of the design, with all real stages."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 import tamis
 from manifests.fates import fates
-from manifests.manifest import Manifest, load_manifest
+from manifests.manifest import Manifest
 from pipeline.build import Built
 from pipeline.plan import DECIDE, UP_TO_DATE
 
@@ -153,22 +154,39 @@ def test_a_quality_threshold_runs_again_only_what_depends_on_it(
 
 
 @pytest.mark.parametrize("kind", ["shard", "annotations", "verdicts"])
-def test_verify_finds_one_flipped_byte(manifest: Manifest, kind: str) -> None:
+def test_verify_finds_one_flipped_byte_and_its_cure_helps(
+    small_recipe: Path, manifest: Manifest, kind: str
+) -> None:
     assert tamis.verify(manifest.workspace).passed
     if kind == "shard":
         path = next((manifest.workspace / "shards").iterdir())
     else:
         files = manifest.files.filter(manifest.files["role"] == kind)
         path = manifest.workspace / files["path"][len(files) // 2]
-    whole = path.read_bytes()
-    try:
-        damaged = bytearray(whole)
-        damaged[len(damaged) // 3] ^= 0x10
-        path.write_bytes(damaged)
-        result = tamis.verify(manifest.workspace)
-        assert not result.passed
-        assert path.name in result.faults[0]
-        assert "build again" in result.faults[0].lower()
-    finally:
-        path.write_bytes(whole)
-    assert load_manifest(manifest.workspace).fingerprint == manifest.fingerprint
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 3] ^= 0x10
+    path.write_bytes(damaged)
+    assert not tamis.verify(
+        tamis.build(small_recipe, workspace=manifest.workspace).manifest.workspace
+    ).passed
+    (fault,) = tamis.verify(manifest.workspace).faults
+    assert path.name in fault
+    cure = fault.split("Remove the folder ")[1].split(" and build again")[0]
+    assert cure.startswith("store/")
+    shutil.rmtree(manifest.workspace / cure)
+    assert "missing" in tamis.verify(manifest.workspace).faults[0] or kind == "shard"
+    again = tamis.build(small_recipe, workspace=manifest.workspace)
+    assert again.manifest.fingerprint == manifest.fingerprint
+    assert tamis.verify(manifest.workspace).passed
+
+
+def test_names_and_paths_are_not_part_of_the_fingerprint(
+    small_recipe: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    for name in ("raw", "problems.jsonl.gz", "judge"):
+        (tmp_path / f"my-{name}").symlink_to(small_recipe.parent / name)
+    text = small_recipe.read_text().replace("raw/", "my-raw/").replace("problems", "my-problems")
+    text = text.replace("name: small", "name: other", 1)
+    (tmp_path / "other.yaml").write_text(text)
+    other = tamis.build(tmp_path / "other.yaml", workspace=tmp_path / "w", workers=1)
+    assert other.manifest.fingerprint == manifest.fingerprint
