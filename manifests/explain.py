@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,6 +67,8 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
 
     Raises NotFoundError when none does.
     """
+    if not document.strip():
+        raise NotFoundError("name a document: by id, locator, URL, or a piece of its text.")
     parts = dict(part_files(manifest))
     for way in _ways(document):
         found: list[tuple[int, int]] = []
@@ -75,10 +78,31 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
                 break
         if found:
             return [_story(manifest, parts[part], row) for part, row in found[:limit]]
+    aside = _set_aside(manifest, document)[:limit]
+    if aside:
+        return aside
     raise NotFoundError(
-        f"no document has the id, locator or URL `{document}`, or that text in it. Documents that"
-        " ingest set aside are in the quarantine files that the manifest lists."
+        f"no document has the id, locator or URL `{document}`, or that text in it, and ingest set"
+        " nothing of that locator aside."
     )
+
+
+def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
+    """Records that never became documents, by locator: damaged ones, and those skipped."""
+    stories = []
+    for path in manifest.content["quarantine"]:
+        with (manifest.workspace / path).open(encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                if not str(record.get("locator", "")).endswith(locator):
+                    continue
+                detail = f" ({record['detail']})" if record.get("detail") else ""
+                text = str(record.get("excerpt") or "")
+                outcome = f"set aside by ingest: {record['reason']}{detail}"
+                stories.append(
+                    Story("—", "ingest", record["locator"], None, len(text), text, [], outcome)
+                )
+    return stories
 
 
 def _ways(document: str) -> list[pl.Expr]:

@@ -46,3 +46,6 @@ ROLE_DOCUMENT = b"document"
 
 ROLE_MATCHES = b"matches"
 """A list of structs with ``start`` and ``end``: character offsets into the document's text."""
+
+RECEIPT = "receipt.json"
+"""Beside every output of a task: its files with sizes and checksums. Written last."""

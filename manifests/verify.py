@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from manifests.checksum import sha256_of_file
 from manifests.manifest import Manifest
-from manifests.schema import KEEP
+from manifests.schema import KEEP, RECEIPT
 
 
 @dataclass
@@ -32,9 +33,10 @@ class Verification:
 def verify_workspace(manifest: Manifest) -> Verification:
     """Checks the workspace against its manifest.
 
-    Checksums and sizes of all files; ids of every ledger equal to its documents part's, row by row;
-    counts in the manifest equal to the ledgers'; for every source and stage
-    ``in = kept + dropped``, and ``records = documents + quarantined + skipped`` at ingest.
+    Checksums and sizes of all files, those that stages pass to each other included; ids of every
+    ledger equal to its documents part's, row by row; counts in the manifest equal to the ledgers';
+    for every stage ``in = kept + dropped``, and for every source
+    ``records = documents + quarantined + skipped`` at ingest.
     """
     result = Verification()
     root = manifest.workspace
@@ -45,9 +47,13 @@ def verify_workspace(manifest: Manifest) -> Verification:
     for file in manifest.files.iter_rows(named=True):
         if not _sound(result, root, root / file["path"], file["sha256"], file["bytes"]):
             damaged.add(file["path"])
+    current = manifest.path.parent == root
     for name, published in manifest.content["published"].items():
-        made = (root / published["artefact"]).parent
-        _sound(result, root, root / name, published["sha256"], published["bytes"], made)
+        made = root / published["artefact"]
+        path = root / name if current else made
+        if not _sound(result, root, path, published["sha256"], published["bytes"], made.parent):
+            damaged.add(published["artefact"])
+    _store_is_sound(result, root, damaged | set(manifest.files["path"]))
     _ingest_conserves(result, manifest)
     _stages_conserve(result, manifest)
     if not damaged:
@@ -80,6 +86,25 @@ def _sound(
         result.faults.append(f"{shown}: does not match its checksum: its bytes changed. {cure}")
         return False
     return True
+
+
+def _store_is_sound(result: Verification, root: Path, checked: set[str]) -> None:
+    """The files that stages pass to each other, against the receipts beside them: sketches,
+    records, what was set aside, trained models. ``checked`` are files that were looked at already.
+    """
+    for path in sorted((root / "store").rglob(RECEIPT)):
+        try:
+            files = json.loads(path.read_text())["files"]
+        except (ValueError, KeyError, TypeError):
+            shown = path.parent.relative_to(root)
+            result.faults.append(
+                f"{shown}: its receipt is damaged. Remove the folder {shown} and build again."
+            )
+            continue
+        for name, told in files.items():
+            file = path.parent / name
+            if file.relative_to(root).as_posix() not in checked:
+                _sound(result, root, file, told["sha256"], told["bytes"], path.parent)
 
 
 def _ingest_conserves(result: Verification, manifest: Manifest) -> None:

@@ -74,9 +74,12 @@ def last_build(workspace: Path) -> Built:
     manifest = load_manifest(workspace)
     try:
         run = json.loads((manifest.workspace / RUN_FILE).read_text())
-    except (FileNotFoundError, ValueError):
-        return Built(manifest, [], 0.0)
-    return Built(manifest, [StepTime(**step) for step in run["steps"]], run["seconds"])
+        if run["fingerprint"] == manifest.fingerprint:
+            steps = [StepTime(**step) for step in run["steps"]]
+            return Built(manifest, steps, run["seconds"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass
+    return Built(manifest, [], 0.0)
 
 
 @dataclass

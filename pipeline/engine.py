@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from pipeline.task import Receipt, Task
 
+_RAISED = re.compile(r"^[\w.]+(Error|Exception|Interrupt|Warning|Exit)\b:?\s*")
+"""How the line of a traceback begins that says what was raised."""
+
 
 class TaskFailedError(RuntimeError):
     """A task raised, or the processes that ran it died again and again.
 
-    ``problem`` is the error in full, with its traceback; the message is its last line.
+    ``problem`` is the error in full, with its traceback; the message is what stands after it.
     """
 
     def __init__(self, task: Task, problem: str) -> None:
-        lines = [line for line in problem.strip().splitlines() if line.strip()]
-        super().__init__(f"{task.label}: {lines[-1] if lines else 'failed'}")
+        lines = problem.strip().splitlines()
+        raised = [i for i, line in enumerate(lines) if _RAISED.match(line)]
+        said = "\n  ".join(lines[raised[-1] :]) if raised else problem.strip()
+        super().__init__(f"{task.label}: {_RAISED.sub('', said)}")
         self.task = task
         self.problem = problem
 

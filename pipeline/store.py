@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manifests.schema import RECEIPT
 from pipeline.fingerprint import sha256_of_file
-
-RECEIPT = "receipt.json"
-"""The file that marks an output folder as whole; written last."""
 
 _TEMPORARY = ".writing"
 
@@ -41,7 +39,7 @@ class Store:
             for name, checked in receipt["files"].items():
                 if (folder / name).stat().st_size != checked["bytes"]:
                     return None
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
         return receipt
 

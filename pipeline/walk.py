@@ -134,8 +134,9 @@ class Walk(ABC):
             for kind in ("quarantined", "skipped"):
                 for reason, count in value[kind].items():
                     total[kind][reason] = total[kind].get(reason, 0) + count
-            if value["quarantined"]:
-                self.walked.quarantines.append(receipt.path("quarantine.jsonl"))
+            for name in ("quarantine.jsonl", "skipped.jsonl"):
+                if receipt.files.get(name, {}).get("bytes"):
+                    self.walked.quarantines.append(receipt.path(name))
         if not any(part.rows for part in self.walked.parts):
             lost = {name: total["quarantined"] | total["skipped"] for name, total in totals.items()}
             raise RecipeError(

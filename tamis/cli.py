@@ -89,6 +89,8 @@ def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
                 " mend the cause and run the same command again; it goes on from here."
             )
             code = 1
+        except OSError as error:
+            message, code = f"{error.filename or 'a file'}: {error.strerror or error}", 1
         except KeyboardInterrupt:
             message = "Interrupted. Nothing is lost: the same command goes on from here."
             code = 130

@@ -91,7 +91,9 @@ class LocalEngine:
                 deaths += 1
                 if deaths >= ATTEMPTS:
                     raise TaskFailedError(
-                        held.task, f"its process died {ATTEMPTS} times in a row (out of memory?)"
+                        held.task,
+                        f"its process died {ATTEMPTS} times in a row. Out of memory? Or is this a"
+                        ' script of yours without `if __name__ == "__main__":` around its calls?',
                     )
                 self._discard(held)
                 for future in [

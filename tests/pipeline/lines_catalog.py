@@ -150,7 +150,8 @@ class Twins(Stage[StageConfig]):
         ]
         paths = [receipt.path("lines.parquet") for receipt in sketches]
         (merged,) = yield [corpus.task(f"{here}:merge", "merge", {"sketches": paths})]
-        return Artefacts(shared={"kept": merged.path("kept.parquet")}, record={"says": ["merged"]})
+        kept = merged.path("kept.parquet")
+        return Artefacts(shared={"kept": kept}, published={"kept.parquet": kept})
 
     document_columns = ("text", "id")
 

@@ -183,3 +183,46 @@ def test_stories_of_kept_and_dropped(folder: Path) -> None:
     assert (dropped.steps[-1].score, dropped.steps[-1].threshold) == (2.0, 3.0)
     (by_id,) = explain_document(manifest, dropped.id)
     assert by_id.locator == "one.txt#6"
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "[1]"])
+def test_an_output_without_a_good_receipt_is_made_again(folder: Path, damage: str) -> None:
+    first = run(recipe_for(folder, "w")).manifest
+    for receipt in (folder / "w/store/twins").rglob("receipt.json"):
+        receipt.write_text(damage)
+    assert any("receipt is damaged" in fault for fault in verify_workspace(first).faults)
+    again = run(recipe_for(folder, "w"))
+    assert again.manifest.fingerprint == first.fingerprint
+    assert verify_workspace(again.manifest).passed
+
+
+def test_a_missing_file_is_made_again(folder: Path) -> None:
+    first = run(recipe_for(folder, "w")).manifest
+    (folder / "w" / first.files.filter(first.files["role"] == "verdicts")["path"][0]).unlink()
+    assert "is missing" in verify_workspace(first).faults[0]
+    assert verify_workspace(run(recipe_for(folder, "w")).manifest).passed
+
+
+def test_damage_between_stages_is_found(folder: Path) -> None:
+    manifest = run(recipe_for(folder, "w")).manifest
+    passed_on = next((folder / "w/store/twins/sketch").rglob("lines.parquet"))
+    content = bytearray(passed_on.read_bytes())
+    content[40] ^= 1
+    passed_on.write_bytes(content)
+    (fault,) = verify_workspace(manifest).faults
+    assert "store/twins/sketch/" in fault
+
+
+def test_sources_without_any_document(folder: Path) -> None:
+    (folder / "more.txt").write_text("\n\n")
+    for path in (folder / "raw").iterdir():
+        path.write_text("")
+    with pytest.raises(ValueError, match="no document came out"):
+        run(recipe_for(folder, "w"))
+
+
+def test_what_was_published_before_and_no_longer_is_gone(folder: Path) -> None:
+    run(recipe_for(folder, "w", {"length": {}, "twins": {}}))
+    assert (folder / "w/kept.parquet").exists()
+    run(recipe_for(folder, "w", {"length": {}}))
+    assert not (folder / "w/kept.parquet").exists()
