@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.corpus import External
+from pipeline.draft import Place
 from pipeline.fingerprint import fingerprint, sha256_of_file
-from pipeline.recipe import Recipe, RecipeError
+from pipeline.recipe import Recipe
 from pipeline.source import InputFile, SourceBase
-from pipeline.stage import external_files
+from pipeline.stage import external_places
 from pipeline.store import Store
 
 _CACHE = "inputs.json"
@@ -58,37 +59,79 @@ class Checksums:
 def find_inputs(recipe: Recipe, checksums: Checksums) -> dict[str, list[InputFile]]:
     """The files of every source, sorted by relative path.
 
-    Raises RecipeError when a source has no file, or two files with one relative path.
+    Raises RecipeError naming every source without a file, every two files with one relative path,
+    and every file missing that a stage's config names; before anything is read.
     """
-    found = {}
+    places: dict[str, dict[str, Path]] = {}
+    faults: list[tuple[Place, str]] = []
     for source in recipe.sources:
-        found[source.name] = _source_files(source, recipe.folder, checksums)
+        places[source.name] = _source_files(source, recipe.folder, faults)
+    faults += missing_externals(recipe)
+    if faults:
+        raise recipe.origin.faults(faults)
+    found = {
+        name: [
+            InputFile(relative, str(path), path.stat().st_size, checksums.of_file(path))
+            for relative, path in sorted(files.items())
+        ]
+        for name, files in places.items()
+    }
     checksums.save()
     return found
 
 
-def _source_files(source: SourceBase, folder: Path, checksums: Checksums) -> list[InputFile]:
-    patterns = [source.path] if isinstance(source.path, str) else list(source.path)
-    files: dict[str, InputFile] = {}
-    for pattern in patterns:
-        absolute = folder / pattern
-        start, paths = _match(absolute)
+def _source_files(
+    source: SourceBase, folder: Path, faults: list[tuple[Place, str]]
+) -> dict[str, Path]:
+    """Where the files of a source lie, by relative path; adds its faults."""
+    place: Place = ("sources", source.name, "path")
+    if isinstance(source.path, str):
+        patterns: list[tuple[Place, str]] = [(place, source.path)]
+    else:
+        patterns = [((*place, index), pattern) for index, pattern in enumerate(source.path)]
+    if not patterns:
+        faults.append((place, "the list is empty. Name a file, a folder or a glob."))
+    files: dict[str, Path] = {}
+    for where, pattern in patterns:
+        absolute = _located(folder, pattern)
+        try:
+            start, paths = _match(absolute)
+        except ValueError as error:
+            faults.append((where, f"{pattern} is no glob: {error}. Write ** between slashes."))
+            continue
         if not paths:
-            raise RecipeError(
-                f"sources.{source.name}.path: no file matches {pattern} (looked at {absolute})."
-                " Paths are relative to the recipe."
+            faults.append(
+                (
+                    where,
+                    f"no file matches {pattern} (looked at {absolute})."
+                    " Paths are relative to the recipe.",
+                )
             )
         for path in paths:
             relative = path.relative_to(start).as_posix()
             if relative in files:
-                raise RecipeError(
-                    f"sources.{source.name}.path: {files[relative].location} and {path} would both"
-                    f" be called {relative}. Make them two sources, or give their common folder."
+                faults.append(
+                    (
+                        where,
+                        f"{files[relative]} and {path} would both be called {relative}."
+                        " Make them two sources, or give their common folder.",
+                    )
                 )
-            files[relative] = InputFile(
-                relative, str(path), path.stat().st_size, checksums.of_file(path)
-            )
-    return [files[relative] for relative in sorted(files)]
+            files[relative] = path
+    return files
+
+
+def _located(folder: Path, written: str) -> Path:
+    """A path as written in a recipe, seen from the recipe's folder. Steps up go by name, so that
+    the folder itself need not exist: a recipe may come with the package."""
+    path = Path(written)
+    if path.is_absolute():
+        return path
+    steps = list(path.parts)
+    while steps[:1] == [".."]:
+        folder = folder.parent
+        del steps[0]
+    return folder.joinpath(*steps)
 
 
 def _match(pattern: Path) -> tuple[Path, list[Path]]:
@@ -100,34 +143,45 @@ def _match(pattern: Path) -> tuple[Path, list[Path]]:
     start = Path(pattern.anchor)
     for step in pattern.parts[1:]:
         if glob.has_magic(step):
-            break
+            rest = pattern.relative_to(start).as_posix()
+            return start, sorted(path for path in start.glob(rest) if path.is_file())
         start /= step
-    rest = pattern.relative_to(start).as_posix()
-    return start, sorted(path for path in start.glob(rest) if path.is_file())
+    return start, []
+
+
+def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
+    """A fault for every file that a stage's config names and that is not there: its place in the
+    recipe, and what is wrong."""
+    faults: list[tuple[Place, str]] = []
+    for entry in recipe.entries:
+        for place, written in external_places(entry.stage.config):
+            path = _located(recipe.folder, written)
+            if not path.exists():
+                faults.append(
+                    (
+                        ("stages", entry.name, *place),
+                        f"there is no file {written} (looked at {path})."
+                        " Paths are relative to the recipe.",
+                    )
+                )
+    return faults
 
 
 def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping[str, External]]:
     """For every stage the files that its config names, by the path as written there.
 
-    Raises RecipeError when one is not there.
+    Raises RecipeError naming every one that is not there.
     """
+    faults = missing_externals(recipe)
+    if faults:
+        raise recipe.origin.faults(faults)
     found: dict[str, dict[str, External]] = {}
-    missing: list[str] = []
     for entry in recipe.entries:
         found[entry.name] = {}
-        for written in external_files(entry.stage.config):
-            path = recipe.folder / written
-            if path.exists():
-                external = External(str(path.resolve()), checksums.of_path(path))
-                found[entry.name][written] = external
-            else:
-                missing.append(
-                    f"stages.{entry.name}: there is no file {written} (looked at {path})."
-                    " Paths are relative to the recipe."
-                )
+        for _, written in external_places(entry.stage.config):
+            path = _located(recipe.folder, written)
+            found[entry.name][written] = External(str(path.resolve()), checksums.of_path(path))
     checksums.save()
-    if missing:
-        raise RecipeError("\n".join(missing))
     return found
 
 

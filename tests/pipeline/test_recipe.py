@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe import RecipeError, load_recipe
+from pipeline.recipe import RecipeError, load_recipe, recipe_from
 from tests.pipeline.lines_catalog import CATALOG
 
 GOOD = """\
@@ -77,3 +77,68 @@ def test_faults_in_set_are_said_to_be_there(tmp_path: Path) -> None:
 def test_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="there is no such recipe"):
         load_recipe(tmp_path / "none.yaml", CATALOG)
+
+
+@pytest.mark.parametrize("value", ["[1", "2024-99-99", "{a: b: c}", "@x"])
+def test_a_set_value_that_is_no_yaml(tmp_path: Path, value: str) -> None:
+    message = faults(tmp_path, GOOD, f"stages.length={value}")
+    assert message.startswith(f"--set stages.length={value}: the value is not YAML: ")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["sources=raw"],
+        ["sources=[1]"],
+        ["sources=[1]", "sources.0.path=x"],
+        ["sources={a: b}"],
+        ["sources=[[]]"],
+        ["sources=[{name: [1], path: {a: 1}}]"],
+        ["sources=[{1: 2}]"],
+        ["sources.raw=3"],
+        ["sources.raw.path=3"],
+        ["stages=3"],
+        ["stages=[length]"],
+        ["stages={1: {}}"],
+        ["stages.length=[3]"],
+        ["ingest=3"],
+        ["stages.length.use=[1]"],
+        ["stages.length.at_least.deeper=1"],
+    ],
+)
+def test_set_of_a_wrong_shape_is_a_fault_of_set(tmp_path: Path, settings: list[str]) -> None:
+    for fault in faults(tmp_path, GOOD, *settings).splitlines():
+        assert fault.startswith("--set"), fault
+
+
+@pytest.mark.parametrize("name", ["a/b", "a.b", '""', "~", "..", '"a b"', "ingest", "manifest"])
+def test_names_that_no_stage_can_have(tmp_path: Path, name: str) -> None:
+    text = GOOD.replace("  twins: {}", f"  {name}: {{use: letter}}")
+    assert "name" in faults(tmp_path, text)
+    assert "r.yaml:" in faults(tmp_path, text)
+
+
+def test_two_stages_that_count_by_one_column(tmp_path: Path) -> None:
+    message = faults(tmp_path, GOOD + "  letter:\n  letter2: {use: letter}\n")
+    assert message.endswith(
+        "r.yaml:10: stages.letter2: `letter` and `letter2` both count by the column `letter`, and a"
+        " manifest has it once. Remove one of the two stages."
+    )
+    message = faults(tmp_path, GOOD + "  again: {use: length}\n")
+    assert "`length` and `again` both count by the column `length`" in message
+
+
+def test_a_later_fault_is_told_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(GOOD)
+    recipe = load_recipe(path, CATALOG, ["stages.twins={}"])
+    name = path.as_posix()
+    assert isinstance(recipe.fault((), "x"), RecipeError)
+    assert str(recipe.fault(("sources", "raw", "path"), "x")) == f"{name}:4: sources.raw.path: x"
+    assert (
+        str(recipe.fault(("stages", "length", "unit"), "x")) == f"{name}:6: stages.length.unit: x"
+    )
+    assert str(recipe.fault(("stages", "twins"), "x")) == "--set: stages.twins: x"
+    content = {"sources": [{"name": "raw", "path": "x"}], "stages": {"length": {}}}
+    in_memory = recipe_from(content, CATALOG, tmp_path, tmp_path)
+    assert str(in_memory.fault(("sources", "raw"), "x")) == "recipe: sources.raw: x"
