@@ -13,13 +13,16 @@ R = TypeVar("R")
 
 
 def _cache_folder() -> Path:
-    """Where machine code is kept, apart for every state of the sources: numba notices that a
-    function's own file changed, but not that a function it calls in another file did."""
+    """Where machine code is kept, apart for every state of the files that have compiled functions:
+    numba notices that a function's own file changed, but not that a function it calls in another
+    file did."""
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.blake2b(digest_size=8)
     for package in ("pipeline", "stages"):
         for path in sorted((root / package).rglob("*.py")):
-            digest.update(path.read_bytes())
+            source = path.read_bytes()
+            if b"@compiled" in source:
+                digest.update(source)
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "tamis" / f"numba-{digest.hexdigest()}"
 
