@@ -195,6 +195,14 @@ def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Ent
             faults.append(
                 (place, f"needs the stage {', '.join(missing)} before it. Add it above `{name}`.")
             )
+        sink = next((other.name for other in entries if not len(other.stage.columns)), None)
+        if entry.stage.drops and sink is not None:
+            faults.append(
+                (
+                    place,
+                    f"drops documents that `{sink}` has written already. Move it above `{sink}`.",
+                )
+            )
         for column in (*entry.stage.dimensions, *entry.stage.measures):
             if column in counted:
                 faults.append(

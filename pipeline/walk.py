@@ -11,7 +11,7 @@ from pipeline.annotate import Link, chain_task, plan_link
 from pipeline.catalog import Catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
 from pipeline.libraries import library_versions
-from pipeline.recipe import Entry, Recipe, RecipeError
+from pipeline.recipe import Entry, Recipe
 from pipeline.source import InputFile
 from pipeline.stage import Artefacts, external_places
 from pipeline.store import Store
@@ -104,7 +104,7 @@ class Walk(ABC):
             try:
                 of_source = self.recipe.ingest.tasks(source, self.inputs[source.name])
             except ValueError as error:
-                raise RecipeError(f"sources.{source.name}: {error}") from error
+                raise self.recipe.fault(("sources", source.name), str(error)) from error
             libraries = library_versions(self.recipe.ingest.libraries)
             of_source = [replace(t, version=[t.version, libraries]) for t in of_source]
             tasks += of_source
@@ -139,9 +139,9 @@ class Walk(ABC):
                     self.walked.quarantines.append(receipt.path(name))
         if not any(part.rows for part in self.walked.parts):
             lost = {name: total["quarantined"] | total["skipped"] for name, total in totals.items()}
-            raise RecipeError(
-                f"sources: no document came out of them: {lost}. The reasons are in"
-                f" {', '.join(self.walked.quarantines) or 'this message'}."
+            aside = ", ".join(self.walked.quarantines) or "no record was found in them"
+            raise self.recipe.fault(
+                ("sources",), f"no document came out of them: {lost}. Record by record: {aside}."
             )
         for total in totals.values():
             total["quarantined"] = dict(sorted(total["quarantined"].items()))
@@ -174,7 +174,7 @@ class Walk(ABC):
         except StopIteration as end:
             artefacts: Artefacts = end.value
         except ValueError as error:
-            raise RecipeError(f"stages.{entry.name}: {error}") from error
+            raise self.recipe.fault(("stages", entry.name), str(error)) from error
         for name, path in artefacts.published.items():
             output, _, file = path.rpartition("/")
             # the checksum that was taken when it was written: the file may be damaged by now

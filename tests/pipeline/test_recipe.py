@@ -142,3 +142,8 @@ def test_a_later_fault_is_told_with_file_and_line(tmp_path: Path) -> None:
     content = {"sources": [{"name": "raw", "path": "x"}], "stages": {"length": {}}}
     in_memory = recipe_from(content, CATALOG, tmp_path, tmp_path)
     assert str(in_memory.fault(("sources", "raw"), "x")) == "recipe: sources.raw: x"
+
+
+def test_nothing_is_dropped_after_it_was_written(tmp_path: Path) -> None:
+    text = GOOD.replace("  twins: {}", "  pooled: {}\n  twins: {}")
+    assert "drops documents that `pooled` has written already" in faults(tmp_path, text)
