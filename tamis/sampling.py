@@ -2,58 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.catalog import unknown
-from pipeline.recipe import Recipe, RecipeError, load_recipe, recipe_from
+from pipeline.draft import Draft, Origin, read_draft
+from pipeline.inputs import missing_externals
+from pipeline.recipe import Recipe, RecipeError, check_entry, check_recipe
 from stages.catalog import CATALOG
+
+SAMPLE_RECIPE = Path("recipes/sample.yaml")
+"""The recipe that settings come from unless another is named; it comes with the package."""
+_PACKAGED = Path(__file__).resolve().parents[1] / SAMPLE_RECIPE
 
 
 def sample_recipe(
     stage: str, files: Sequence[Path], base: Path, workspace: Path, settings: Sequence[str]
 ) -> Recipe:
-    """The recipe: the files as one source, the stage, and the stages whose annotations it reads.
+    """The recipe: the files, the stage, and before it the stages that it would read in a build.
 
-    Settings come from the recipe ``base``. Raises RecipeError for a stage that does not exist and
-    for files that are not there.
+    Those are the stages that it needs, and those of the recipe ``base`` whose annotations it uses
+    where a recipe has them; each with what it needs in turn. They stand in the order of ``base``
+    and take their settings from there. ``settings`` are as given to ``--set``; those without a
+    leading ``stages.`` or ``ingest.`` are about ``stage`` itself. Files of one folder are one
+    source. Raises RecipeError for a stage that does not exist, for files that are not there, and
+    for every fault of the settings.
     """
-    if stage not in CATALOG.stages:
-        raise RecipeError(unknown("stage", stage, list(CATALOG.stages)))
+    packaged = base == SAMPLE_RECIPE and not base.exists()
+    folder = (Path.cwd() / base if packaged else base.resolve()).parent
+    written = read_draft(_PACKAGED if packaged else base)
+    declared = written.content.get("stages")
+    if declared is not None and not isinstance(declared, dict):
+        raise written.origin.fault(("stages",), f"these are settings by stage, not `{declared}`.")
+    known = {str(name): value for name, value in (declared or {}).items()}
+    if stage not in known and stage not in CATALOG.stages:
+        raise RecipeError(unknown("stage", stage, [*{**CATALOG.stages, **known}]))
+    lines = {place: line for place, line in written.origin.lines.items() if _kept(place)}
+    content = {
+        **written.content,
+        "name": f"sample of {stage}",
+        "sources": _sources(files),
+        "stages": {**known, stage: known.get(stage)},
+    }
+    draft = Draft(content, Origin(written.origin.file, lines))
+    for setting in settings:
+        of_stage = not setting.startswith(("stages.", "ingest."))
+        draft = draft.changed(f"stages.{stage}.{setting}" if of_stage else setting)
+    wanted = _wanted(stage, draft, known)
+    for place in sorted(draft.origin.set_places):
+        if place[0] == "stages" and place[1] not in wanted:
+            read = [f"`{name}`" for name in wanted if name != stage]
+            raise draft.origin.fault(
+                place, f"`{stage}` is run with {', '.join(read) or 'no other stage'}. Leave it out."
+            )
+    content["stages"] = {name: content["stages"].get(name) for name in wanted}
+    recipe = check_recipe(draft, CATALOG, folder, workspace)
+    missing = missing_externals(recipe)
+    if missing:
+        cure = (
+            " `tamis sample` gathers the files of this recipe, or name a recipe of your own with"
+            " --recipe."
+        )
+        raise recipe.origin.faults(
+            (place, message + cure if base == SAMPLE_RECIPE else message)
+            for place, message in missing
+        )
+    return recipe
+
+
+def _kept(place: tuple[str, ...]) -> bool:
+    """Whether a place of the base recipe means the same in the sample's."""
+    return bool(place) and place[0] not in ("name", "sources")
+
+
+def _sources(files: Sequence[Path]) -> list[dict[str, Any]]:
+    """A source for the files of every folder, and for every folder given, in the order given."""
+    groups: dict[Path, list[str]] = {}
     for file in files:
         if not file.exists():
             raise RecipeError(f"{file}: there is no such file.")
-    declared = yaml.safe_load(base.read_text(encoding="utf-8")) if base.exists() else {}
-    known: dict[str, Any] = declared.get("stages") or {}
-    configs = {name: dict(known.get(name) or {}) for name in _needed(stage)}
-    content: dict[str, Any] = {
-        "name": f"sample of {stage}",
-        "sources": [{"name": "sample", "path": [str(file.resolve()) for file in files]}],
-        "ingest": declared.get("ingest"),
-        "stages": configs,
-    }
-    if len(files) == 1:
-        content["sources"][0]["path"] = str(files[0].resolve())
-    full = [s if s.startswith(("stages.", "ingest.")) else f"stages.{stage}.{s}" for s in settings]
-    if full:
-        scratch = workspace / "recipe.yaml"
-        workspace.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(yaml.safe_dump(content, sort_keys=False))
-        checked = load_recipe(scratch, CATALOG, full, workspace)
-        return Recipe(**{**vars(checked), "folder": base.resolve().parent})
-    return recipe_from(content, CATALOG, base.resolve().parent, workspace)
+        place = file.resolve()
+        paths = groups.setdefault(place if place.is_dir() else place.parent, [])
+        if str(place) not in paths:
+            paths.append(str(place))
+    return [
+        {"name": f"sample-{number}" if number > 1 else "sample", "path": paths}
+        for number, paths in enumerate(groups.values(), 1)
+    ]
 
 
-def _needed(stage: str) -> list[str]:
-    """The stage after those it reads from, each once, in the order of the catalog."""
-    wanted: set[str] = set()
+def _wanted(stage: str, draft: Draft, known: Mapping[str, Any]) -> list[str]:
+    """The stage, last, after those that it reads from, as a build with the base recipe would have
+    them; ``known`` are the base recipe's stages."""
+    order = list(known)
+    types: dict[str, str] = {}
     pending = [stage]
     while pending:
         name = pending.pop()
-        if name not in wanted:
-            wanted.add(name)
-            pending += [column.split(".", 1)[0] for column in CATALOG.stage(name).reads]
-    return [name for name in CATALOG.stages if name in wanted]
+        if name in types:
+            continue
+        draft.content["stages"].setdefault(name, None)
+        entry = check_entry(draft, name, CATALOG)
+        types[name] = entry.type
+        above = order[: order.index(name)] if name in order else order
+        read = [column.split(".", 1)[0] for column in entry.stage.may_read]
+        pending += [*entry.stage.needs_stages(), *(other for other in read if other in above)]
+    if all(name in known for name in types):
+        return [name for name in order if name in types]
+    catalog = list(CATALOG.stages)
+    return sorted(types, key=lambda name: (catalog.index(types[name]), name))

@@ -41,13 +41,8 @@ def show_build(
         f" {seconds:.1f} s"
     )
     root = _near(manifest.workspace)
-    for what, place in (
-        ("manifest", "manifest.json"),
-        ("shards", "shards/"),
-        ("ledgers", "store/"),
-    ):
-        if (manifest.workspace / place).exists():
-            console.print(f"  {what:<9} {root}/{place}", highlight=False)
+    for what, place in _places(manifest):
+        console.print(f"  {what:<9} {root}/{place}", highlight=False)
     quarantined = sum(
         sum(counts["quarantined"].values())
         for counts in manifest.content["ingest"]["sources"].values()
@@ -58,19 +53,25 @@ def show_build(
             console.print(f"             {root}/{path}", highlight=False)
 
 
+def _places(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the workspace offers, by the manifest: a name, and the file or folder."""
+    published = {name.split("/")[0] + "/" * ("/" in name) for name in manifest.content["published"]}
+    places = [("manifest", manifest.path.relative_to(manifest.workspace).as_posix())]
+    places += [(place.split(".")[0].rstrip("/"), place) for place in sorted(published)]
+    places.append(("ledgers", "store/"))
+    return [(what, place) for what, place in places if (manifest.workspace / place).exists()]
+
+
 def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
-    seconds: dict[str, float] = {}
-    ran: dict[str, int] = {}
-    for step in steps:
-        for stage in step.stages:
-            seconds[stage] = seconds.get(stage, 0.0) + step.seconds / len(step.stages)
-            ran[stage] = ran.get(stage, 0) + step.ran
     table = Table(box=box.SIMPLE_HEAD, title="What happened to the documents", title_justify="left")
     table.add_column("stage")
     for name in ("in", "kept", "dropped", "MB in", "MB kept"):
         table.add_column(name, justify="right")
     table.add_column("dropped by reason", overflow="fold")
     table.add_column("seconds", justify="right")
+    if any(step.ran and len(step.stages) > 1 for step in steps):
+        table.caption = "″ measured in the same pass as the stage named, which shows the seconds"
+        table.caption_justify = "left"
     sources = manifest.content["ingest"]["sources"].values()
     records = sum(counts["records"] for counts in sources)
     documents = sum(counts["documents"] for counts in sources)
@@ -88,7 +89,7 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
         _mb(sum(counts["record_bytes"] for counts in sources)),
         _mb(sum(counts["bytes"] for counts in sources)),
         _reasons(aside),
-        _seconds("ingest", seconds, ran),
+        _seconds("ingest", steps),
     )
     for stage in manifest.content["stages"]:
         dropped = {reason: n["documents"] for reason, n in stage["dropped"].items()}
@@ -100,15 +101,24 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
             _mb(stage["in"]["bytes"]),
             _mb(stage["kept"]["bytes"]),
             _reasons(dropped),
-            _seconds(stage["name"], seconds, ran),
+            _seconds(stage["name"], steps),
         )
     return table
 
 
-def _seconds(stage: str, seconds: dict[str, float], ran: dict[str, int]) -> str:
-    if not ran.get(stage):
-        return "[dim]cached"
-    return f"{seconds[stage]:.1f}"
+def _seconds(stage: str, steps: Sequence[StepTime]) -> str:
+    """Wall seconds of the steps of a stage. Stages that are annotated in one pass over the
+    documents cannot be timed apart: the pass counts at the first of them."""
+    own = [step for step in steps if stage in step.stages]
+    ran = [step for step in own if step.ran]
+    if not ran:
+        return "[dim]cached" if own else ""
+    shown = []
+    alone = [step.seconds for step in ran if step.stages[0] == stage]
+    if alone:
+        shown.append(f"{sum(alone):.1f}")
+    shown += [f"[dim]″ with {escape(s.stages[0])}[/]" for s in ran if s.stages[0] != stage]
+    return " + ".join(shown)
 
 
 def _reasons(dropped: dict[str, int]) -> str:
@@ -120,28 +130,31 @@ def _reasons(dropped: dict[str, int]) -> str:
 
 
 def _mixture_table(manifest: Manifest) -> RenderableType:
-    """Shares of tokens by domain, before the balance and after."""
+    """Shares by domain of the tokens, after the balance; of the documents where no tokens are
+    counted."""
     dimension = next(
         (d for d in ("domain", "kind", "source") if d in manifest.cube.columns), "source"
     )
     measure = tokens_measure(manifest)
     kept = kept_by(manifest, dimension).sort("tokens", "group", descending=[True, False])
-    total = max(1, int(kept["tokens"].sum() or 0))
+    shared = "tokens" if measure else "documents"
+    total = int(kept[shared].sum() or 0)
     table = Table(box=box.SIMPLE_HEAD, title="The mixture", title_justify="left")
     table.add_column(dimension)
-    for name in ("documents", "tokens" if measure else "", "share"):
+    for name in ("documents", "tokens", "share") if measure else ("documents", "share"):
         table.add_column(name, justify="right")
     planned = _planned(manifest)
     if planned:
         for name in ("target", "natural", "epochs"):
             table.add_column(name, justify="right")
-    for group, documents, tokens in kept.iter_rows():
-        row = [escape(group), f"{documents:,}", f"{tokens:,}", f"{100 * tokens / total:.1f} %"]
-        if planned:
-            row += _goal(planned.get(group))
-        table.add_row(*row)
+    for counts in kept.iter_rows(named=True):
+        numbers = [f"{counts[name]:,}" for name in dict.fromkeys(("documents", shared))]
+        share = f"{100 * counts[shared] / max(1, total):.1f} %"
+        goal = _goal(planned.get(counts["group"])) if planned else []
+        table.add_row(escape(counts["group"]), *numbers, share, *goal)
     table.add_section()
-    table.add_row("all", f"{kept['documents'].sum():,}", f"{total:,}", "100 %")
+    sums = [f"{kept[name].sum():,}" for name in dict.fromkeys(("documents", shared))]
+    table.add_row("all", *sums, "100 %" if total else "")
     return table
 
 
