@@ -15,12 +15,12 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
-.PHONY: corpus sample models plan train report test test-all lint bench bench-dedupe bench-decontaminate install install-dev vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline install install-dev vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
 
-plan: $(STAMP)
+plan: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample)
 	$(BIN)/tamis plan $(RECIPE) $(if $(WORKSPACE),--workspace $(WORKSPACE))
 
 train: $(STAMP)
@@ -40,10 +40,9 @@ lint: $(DEV_STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: bench-dedupe bench-decontaminate
-	$(BIN)/python -m benchmarks.heuristics
+bench: bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline
 
-bench-dedupe bench-decontaminate: bench-%: $(DEV_STAMP) sample
+bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline: bench-%: $(DEV_STAMP) sample
 	$(BIN)/python -m benchmarks.$*
 
 install: $(STAMP)

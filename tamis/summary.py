@@ -23,13 +23,16 @@ from pipeline.plan import UP_TO_DATE, StagePlan
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
+_BY_REASON = "dropped by reason"
+_WIDE = 110
+"""Columns from which on the table of stages is shown whole."""
 
 
 def show_build(
     console: Console, manifest: Manifest, steps: Sequence[StepTime], seconds: float
 ) -> None:
     """The table of stages, the mixture, what stages have to say, the fingerprint, the places."""
-    console.print(_stages_table(manifest, steps))
+    console.print(_stages_table(manifest, steps, console.width))
     console.print(_mixture_table(manifest))
     for line in _notes(manifest):
         console.print(line)
@@ -62,14 +65,20 @@ def _places(manifest: Manifest) -> list[tuple[str, str]]:
     return [(what, place) for what, place in places if (manifest.workspace / place).exists()]
 
 
-def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
+def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="What happened to the documents", title_justify="left")
-    table.add_column("stage")
-    for name in ("in", "kept", "dropped", "MB in", "MB kept"):
-        table.add_column(name, justify="right")
-    table.add_column("dropped by reason", overflow="fold")
-    table.add_column("seconds", justify="right")
-    if any(step.ran and len(step.stages) > 1 for step in steps):
+    # on a narrow terminal the reasons need the room; the rest stands in manifest and run.json
+    left_out = set() if width >= _WIDE else {"MB in", "MB kept", "seconds"}
+    headers = ("stage", "in", "kept", "dropped", "MB in", "MB kept", _BY_REASON, "seconds")
+    shown = [index for index, header in enumerate(headers) if header not in left_out]
+    for header in (headers[index] for index in shown):
+        words = header in ("stage", _BY_REASON)
+        table.add_column(header, justify="left" if words else "right", no_wrap=header != _BY_REASON)
+
+    def row(*cells: str) -> None:
+        table.add_row(*(cells[index] for index in shown))
+
+    if not left_out and any(step.ran and len(step.stages) > 1 for step in steps):
         table.caption = "″ measured in the same pass as the stage named, which shows the seconds"
         table.caption_justify = "left"
     sources = manifest.content["ingest"]["sources"].values()
@@ -81,7 +90,7 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
             for reason, count in counts[kind].items():
                 name = f"{reason} ({kind})" if kind == "quarantined" else reason
                 aside[name] = aside.get(name, 0) + count
-    table.add_row(
+    row(
         "ingest",
         f"{records:,}",
         f"{documents:,}",
@@ -93,7 +102,7 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime]) -> Table:
     )
     for stage in manifest.content["stages"]:
         dropped = {reason: n["documents"] for reason, n in stage["dropped"].items()}
-        table.add_row(
+        row(
             stage["name"],
             f"{stage['in']['documents']:,}",
             f"{stage['kept']['documents']:,}",
@@ -125,7 +134,8 @@ def _reasons(dropped: dict[str, int]) -> str:
     ordered = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
     shown = [f"{escape(reason)} {count:,}" for reason, count in ordered[:_REASONS]]
     if len(ordered) > _REASONS:
-        shown.append(f"{len(ordered) - _REASONS} more {sum(c for _, c in ordered[_REASONS:]):,}")
+        rest = sum(count for _, count in ordered[_REASONS:])
+        shown.append(f"{len(ordered) - _REASONS} other reasons {rest:,}")
     return ", ".join(shown)
 
 
@@ -219,10 +229,10 @@ def show_plan(console: Console, plans: list[StagePlan]) -> None:
 
 def show_story(console: Console, story: Story) -> None:
     """One document through every stage."""
-    console.print(f"[bold]{story.id}[/]  {escape(story.source)}: {escape(story.locator)}")
+    console.print(f"[bold]{story.id}[/]  {escape(story.source)}: {escape(_short(story.locator))}")
     if story.url:
-        console.print(f"  {story.url}", highlight=False)
-    excerpt = " ".join(story.text[:240].split())
+        console.print(f"  {escape(_short(story.url))}", highlight=False)
+    excerpt = _short(story.text[:240])
     console.print(Text(f"  {story.n_bytes:,} bytes: {excerpt}…", style="dim"))
     for step in story.steps:
         console.print(_step_lines(step))
@@ -241,7 +251,7 @@ def _step_lines(step: Any) -> RenderableType:
     if facts:
         lines.append(Text(f"    {facts}", style="dim"))
     for name, reference in step.references.items():
-        lines.append(Text(f"    {name}: {reference}"))
+        lines.append(Text(f"    {name}: {_short(reference)}"))
     for match in step.matches:
         facts = ", ".join(
             f"{name} {_value(value)}" for name, value in match.facts.items() if name != "item_text"
@@ -258,7 +268,9 @@ def _value(value: Any) -> str:
 
 
 def _short(text: str, most: int = 300) -> str:
-    flat = " ".join(text.split())
+    """One line of at most so many characters, without control characters: what was crawled must
+    not steer a terminal."""
+    flat = " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in text).split())
     return flat if len(flat) <= most else f"{flat[: most - 1]}…"
 
 
@@ -301,7 +313,7 @@ def show_diff(console: Console, diff: Diff) -> None:
     for move in diff.moves:
         console.print(f"[bold]{move.documents:,}[/] documents: {move.before} → {move.after}")
         for locator in move.sample:
-            console.print(f"    {escape(locator)}", highlight=False, style="dim")
+            console.print(f"    {escape(_short(locator))}", highlight=False, style="dim")
 
 
 def _shown(value: Any) -> str:
