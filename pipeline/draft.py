@@ -110,6 +110,8 @@ def read_draft(path: Path) -> Draft:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         raise RecipeError(f"{shown}:{line}: not YAML: {_problem(error)}") from None
+    except RecursionError:
+        raise RecipeError(f"{shown}: an alias (*) stands inside what it repeats.") from None
     origin = Origin(shown, lines)
     if not isinstance(content, dict):
         raise RecipeError(f"{shown}:1: a recipe is a mapping with sources and stages.")

@@ -58,6 +58,10 @@ def test_faults_name_line_and_cure(
     )
 
 
+def test_an_alias_inside_itself(tmp_path: Path) -> None:
+    assert "an alias (*)" in faults(tmp_path, "stages: &x\n  length: *x\n")
+
+
 def test_all_faults_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("at_least: 4", "at_leest: 4").replace("twins", "twinz")
     assert len(faults(tmp_path, text).splitlines()) == 2
