@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 from typing import Literal
 
+from pydantic import field_validator
+
 from pipeline.source import SourceBase
 from pipeline.stage import StageConfig, setting
 
@@ -61,6 +63,20 @@ class SourceConfig(SourceBase):
     )
     encoding: str = setting("utf-8", about="Encoding of text files (a Python codec name)")
 
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, encoding: str) -> str:
+        try:
+            b"a".decode(encoding)
+        except UnicodeError:
+            return encoding  # one byte is too little for some encodings
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"there is no text encoding {encoding!r}; use a name that Python knows, such as"
+                " utf-8 or cp1252"
+            ) from None
+        return encoding
+
 
 class IngestConfig(StageConfig):
     """Sizes and limits of ingest; the same for all sources."""
@@ -96,7 +112,8 @@ class IngestConfig(StageConfig):
 def file_format(source: SourceConfig, relative: str) -> Format:
     """The format of a file of the source, from the recipe or the file's name.
 
-    Raises ValueError for a record format in a compression that ingest does not read.
+    Raises ValueError for a record format in a compression that ingest does not read: an unknown
+    one, or any for Parquet, which compresses by itself.
     """
     if source.format != "auto":
         return source.format
@@ -104,8 +121,14 @@ def file_format(source: SourceConfig, relative: str) -> Format:
     for compression in _COMPRESSIONS:
         name = name.removesuffix(compression)
     for suffix, found in _SUFFIXES:
-        if name.endswith(suffix):
-            return found
+        if not name.endswith(suffix):
+            continue
+        if found == "parquet" and name != relative.lower():
+            raise ValueError(
+                f"source {source.name}: {relative} is Parquet inside another compression, which"
+                " ingest does not read. Unpack the file, or put it under `exclude`."
+            )
+        return found
     for compression in _UNREAD_COMPRESSIONS:
         inner = name.removesuffix(compression)
         if inner != name and inner.endswith(tuple(suffix for suffix, _ in _SUFFIXES)):

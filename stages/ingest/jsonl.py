@@ -23,13 +23,13 @@ def read_jsonl(
     Line numbers count from 1. Blank lines are no records. A line longer than ``raw_bytes`` is
     skipped as ``too_long`` without being held in memory. Quarantined: ``broken_json``,
     ``not_an_object``, ``invalid_utf8``, what ``Fields.found`` says, and the damage of the stream
-    together with the line that it cuts.
+    together with the line that it cuts. Raises OSError when the file cannot be read.
     """
     fields = Fields(source, relative)
     with ByteStream(path, relative) as stream:
         for number, line, size in _lines(stream, raw_bytes):
             if line is None:
-                yield Skipped("too_long", size)
+                yield Skipped("too_long", f"{relative}#{number}", size)
             elif stream.damage is not None:
                 damage = stream.damage
                 locator = f"{relative}#{number}"

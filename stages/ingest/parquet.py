@@ -21,13 +21,16 @@ def read_parquet(path: Path, relative: str, source: SourceConfig) -> Iterator[Ou
     """The rows of a Parquet file, numbered from 0.
 
     Quarantined: ``parquet_footer`` (once, for the file), ``parquet_row_group`` (once for each row
-    group that cannot be read; its rows read so far are kept), and what ``Fields.found`` says.
-    Raises ValueError when the file has no column for the text, which is the recipe's mistake.
+    group that cannot be read, counting as many records as it loses; its rows read so far are kept),
+    and what ``Fields.found`` says. Raises ValueError when the file has no column for the text,
+    which is the recipe's mistake; OSError when the file cannot be read; MemoryError.
     """
     size = path.stat().st_size
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
+        if _is_passing(error):
+            raise
         with path.open("rb") as stream:
             begin = stream.read(64)
         yield Quarantined("parquet_footer", relative, _line(error), repr(begin), size)
@@ -50,9 +53,12 @@ def read_parquet(path: Path, relative: str, source: SourceConfig) -> Iterator[Ou
                         else:
                             yield fields.found(record, number, _size(record))
             except (pa.ArrowException, OSError) as error:
-                detail = f"row group {group}: {rows - done} of {rows} rows lost: {_line(error)}"
+                if _is_passing(error):
+                    raise
+                lost = rows - done
+                detail = f"row group {group}: {lost} of {rows} rows lost: {_line(error)}"
                 locator = f"{relative}#{start + done}"
-                yield Quarantined("parquet_row_group", locator, detail, "", 0)
+                yield Quarantined("parquet_row_group", locator, detail, "", 0, rows=max(1, lost))
             start += rows
 
 
@@ -103,6 +109,14 @@ def _size(record: dict[str, Any]) -> int:
         len(value.encode(errors="replace")) if isinstance(value, str) else 8
         for value in record.values()
     )
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether an error is the machine's and not the file's. Arrow raises OSError for damage too,
+    but only the operating system's errors have a number."""
+    if isinstance(error, OSError):
+        return error.errno is not None
+    return isinstance(error, MemoryError | pa.ArrowCancelled)
 
 
 def _line(error: BaseException) -> str:

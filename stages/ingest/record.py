@@ -36,20 +36,23 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A damaged record: why, where, in detail, and how it begins."""
+    """A damaged record: why, where, in detail, and how it begins. ``rows`` is how many records
+    are lost with it (a row group holds many)."""
 
     reason: str
     locator: str
     detail: str
     excerpt: str
     size: int
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A whole record that holds no document, such as an HTTP request."""
+    """A whole record that holds no document, such as an HTTP request: why, and where."""
 
     reason: str
+    locator: str
     size: int
 
 

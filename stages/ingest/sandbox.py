@@ -1,7 +1,9 @@
 """HTML extraction in a process of its own, which hostile pages may hang, crash or fill.
 
 The process stays for many pages, which are sent in batches, so that a page costs no process. When
-a page kills it, that page is quarantined and the others go to a new process.
+it dies over a page, that page is tried once more, alone in a new process: what kills the process
+again is quarantined, and the other pages go on. A kill from outside (the kernel short of memory, an
+operator) is never held against a page, since the outcome would stay in the corpus for good.
 """
 
 from __future__ import annotations
@@ -22,6 +24,19 @@ from stages.ingest.record import Found, Outcome, Page, Quarantined, excerpt
 
 BATCH_PAGES = 64
 BATCH_BYTES = 4_000_000
+
+_LIMITS = (signal.SIGPROF, signal.SIGALRM)
+"""Sent by the child's own timers."""
+_CRASHES = (
+    signal.SIGSEGV,
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+)
+"""What a process dies of by its own fault. Any other signal came from outside."""
 
 _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
 _BOOT += "from stages.ingest.child import main; main()"
@@ -60,7 +75,8 @@ class Extractor:
 
         A page is quarantined as ``extraction_timeout``, ``extraction_crash`` (also when it runs
         out of memory) or ``extraction_error`` (the extractor raised an error). Raises RuntimeError
-        when the process cannot be started, which no page is to blame for.
+        when the process cannot be started, or is killed from outside twice over the same page,
+        which no page is to blame for.
         """
         held: list[Outcome | Page] = []
         pages, size = 0, 0
@@ -96,9 +112,38 @@ class Extractor:
                     done += 1
                     yield answer
             if done < len(pages):
-                yield self._death(pages[done])
+                yield self._after_death(pages[done])
                 done += 1
             pages = pages[done:]
+
+    def _after_death(self, page: Page) -> Outcome:
+        """The outcome of the page that the process died over.
+
+        Only the time limit counts at once. Everything else may be due to the pages before (memory
+        that they left in pieces) or to the machine, so the page gets a process of its own.
+        """
+        status = self._reap()
+        if -status not in _LIMITS:
+            process = self._running()
+            answer = self._answer(process, page) if self._send(process, [page]) else None
+            if answer is not None:
+                return answer
+            status = self._reap()
+        if _is_external(status):
+            raise RuntimeError(
+                f"the process that extracts HTML was killed with {signal.Signals(-status).name}"
+                f" twice over {page.locator}, by the kernel or a person, not by its own fault."
+                " Nothing is lost: free memory, lower extraction_memory_bytes, or use fewer"
+                " workers, then run the same command again."
+            )
+        return self._death(page, status)
+
+    def _reap(self) -> int:
+        """The status of the dead process, which is cleared away."""
+        assert self._process is not None
+        status = self._process.wait()
+        self._stop()
+        return status
 
     def _send(self, process: subprocess.Popen[bytes], pages: Sequence[Page]) -> bool:
         assert process.stdin is not None
@@ -131,13 +176,10 @@ class Extractor:
         metadata = None if encoding == "utf-8" else json.dumps({"charset": encoding})
         return Found(text, page.locator, size, page.url, page.timestamp, self.license, metadata)
 
-    def _death(self, page: Page) -> Quarantined:
-        """The page that the process died over; the process is cleared away."""
-        assert self._process is not None
-        status = self._process.wait()
-        self._stop()
+    def _death(self, page: Page, status: int) -> Quarantined:
+        """The page that the process died over, and why."""
         reason, detail = "extraction_crash", f"the extractor ended with status {status}"
-        if status in (-signal.SIGPROF, -signal.SIGALRM):
+        if -status in _LIMITS:
             reason = "extraction_timeout"
             detail = f"the page took more than {self.seconds:g} s (extraction_seconds)"
         elif status == OUT_OF_MEMORY:
@@ -147,8 +189,21 @@ class Extractor:
         return Quarantined(reason, page.locator, detail, excerpt(page.payload), len(page.payload))
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None:
-            return self._process
+        """The process, started when there is none; once more when a kill ended the start."""
+        if self._process is None:
+            failure = self._start()
+            if failure is not None and _is_external(failure[0]):
+                failure = self._start()
+            if failure is not None:
+                raise RuntimeError(
+                    f"the process that extracts HTML with {self.extractor} did not start"
+                    f" (status {failure[0]}):\n{failure[1][-2000:]}"
+                )
+        assert self._process is not None
+        return self._process
+
+    def _start(self) -> tuple[int, str] | None:
+        """Starts the process; returns None, or the status and errors of one that died."""
         settings = {
             "extractor": self.extractor,
             "seconds": self.seconds,
@@ -169,11 +224,8 @@ class Extractor:
             self._errors.seek(0)
             errors = self._errors.read().decode(errors="replace")
             self._stop()
-            raise RuntimeError(
-                f"the process that extracts HTML with {self.extractor} did not start"
-                f" (status {status}):\n{errors[-2000:]}"
-            )
-        return self._process
+            return status, errors
+        return None
 
     def _stop(self) -> None:
         if self._process is not None:
@@ -183,3 +235,8 @@ class Extractor:
         if self._errors is not None:
             self._errors.close()
             self._errors = None
+
+
+def _is_external(status: int) -> bool:
+    """Whether a process that ended with ``status`` was killed by something else than itself."""
+    return status < 0 and -status not in _LIMITS and -status not in _CRASHES

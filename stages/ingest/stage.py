@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,23 +28,16 @@ _NOT_FINGERPRINTED_CONFIG = ("task_bytes",)
 class IngestFiles(Ingest[SourceConfig, IngestConfig]):
     """Reads WARC, WET, JSON lines, Parquet, and text files into documents parts."""
 
-    version = 1
+    version = 2
     Config = IngestConfig
     Source = SourceConfig
 
     def tasks(self, source: SourceConfig, files: Sequence[InputFile]) -> list[Task]:
         """Consecutive files, in path order, up to ``task_bytes`` a task; a larger file is a task.
 
-        Raises ValueError for an unknown encoding, for files of a format that cannot be read, and
-        for a file name that could be taken for a record of another file.
+        Raises ValueError for files of a format that cannot be read, and for a file name that could
+        be taken for a record of another file.
         """
-        try:
-            codecs.lookup(source.encoding)
-        except LookupError:
-            raise ValueError(
-                f"source {source.name}: there is no encoding {source.encoding!r};"
-                " use a name that Python knows, such as utf-8 or cp1252"
-            ) from None
         kept = [file for file in files if not is_excluded(source, file.relative)]
         _check_names(source, kept)
         return [self._task(source, group) for group in _groups(kept, self.config.task_bytes)]
@@ -78,9 +70,13 @@ class IngestFiles(Ingest[SourceConfig, IngestConfig]):
 
 
 def ingest_files(run: TaskRun) -> Json:
-    """Reads the files of one task; writes parts and ``quarantine.jsonl``; returns the counts that
-    ``pipeline.source.Ingest`` defines. Raises ValueError when a Parquet file lacks the text
-    column."""
+    """Reads the files of one task; writes parts, ``quarantine.jsonl`` and ``skipped.jsonl``.
+    Returns the counts that ``pipeline.source.Ingest`` defines.
+
+    Raises ValueError when a Parquet file lacks the text column, OSError when a file cannot be read,
+    MemoryError, and RuntimeError when the HTML extractor cannot work: faults of the recipe or the
+    machine, which must not stay in the corpus as damage.
+    """
     source = SourceConfig(path="", **run.arguments["source"])
     config = IngestConfig(**run.arguments["config"])
     writer = DocumentsWriter(run.output, source.name, config)
@@ -102,7 +98,23 @@ def _read(
     path: Path, file: Mapping[str, Json], source: SourceConfig, config: IngestConfig
 ) -> Iterator[Outcome | Page]:
     relative = file["relative"]
-    match file["format"]:
+    try:
+        yield from _reader(path, relative, file["format"], source, config)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(
+            error.errno,
+            f"source {source.name}: {relative} could not be read ({error.strerror or error})."
+            " Nothing was taken for damage: see to the disk or the limits of this machine, then"
+            " run the same command again",
+        ) from error
+
+
+def _reader(
+    path: Path, relative: str, format: str, source: SourceConfig, config: IngestConfig
+) -> Iterator[Outcome | Page]:
+    match format:
         case "warc" | "wet":
             return read_warc(path, relative, source, config.raw_bytes)
         case "jsonl":

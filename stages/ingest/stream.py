@@ -18,6 +18,10 @@ _GZIP_MAGIC = b"\x1f\x8b\x08"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 _ZSTD_WINDOW = 1 << 31
+_ZLIB_NO_MEMORY = "Error -4 "
+"""How Python words zlib's Z_MEM_ERROR."""
+_ZSTD_NO_MEMORY = "not enough memory"
+"""Part of zstd's own name for its error 64."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class ByteStream:
 
     ``read`` never raises for damage: it returns all bytes before it, then ``b""``, and ``damage``
     says what was wrong (``truncated_gzip``, ``corrupt_gzip``, ``not_gzip``, and the same for
-    zstd). Memory is bounded by the block size, whatever a compressed block unpacks to.
+    zstd). It does raise OSError when the file cannot be read and MemoryError when it cannot be
+    decompressed for lack of memory: neither says anything about the file's content. Memory is
+    bounded by the block size, whatever a compressed block unpacks to.
     ``position`` counts the bytes read so far, decompressed.
     """
 
@@ -153,6 +159,8 @@ def _gunzip(stream: ByteStream, file: BinaryIO) -> Iterator[bytes]:
             try:
                 block = member.decompress(data, BLOCK)
             except zlib.error as error:
+                if str(error).startswith(_ZLIB_NO_MEMORY):
+                    raise MemoryError(str(error)) from None
                 raise _DamagedError("corrupt_gzip", str(error)) from None
             if block:
                 yield block
@@ -182,6 +190,8 @@ def _unzstd(file: BinaryIO) -> Iterator[bytes]:
             try:
                 block = frame.decompress(data)
             except zstandard.ZstdError as error:
+                if _ZSTD_NO_MEMORY in str(error):
+                    raise MemoryError(str(error)) from None
                 raise _DamagedError("corrupt_zstd", str(error)) from None
             if block:
                 yield block

@@ -15,7 +15,7 @@ def read_text(path: Path, relative: str, source: SourceConfig, raw_bytes: int) -
 
     A byte-order mark is no text. Larger than ``raw_bytes``: skipped as ``too_long``. Quarantined:
     damage of the stream (the text before it is no whole document and is not kept), ``nul_bytes``,
-    and ``invalid_<encoding>``. Raises LookupError when there is no such encoding.
+    and ``invalid_<encoding>``. Raises OSError when the file cannot be read.
     """
     with ByteStream(path, relative) as stream:
         data = stream.read_up_to(raw_bytes + 1)
@@ -24,7 +24,7 @@ def read_text(path: Path, relative: str, source: SourceConfig, raw_bytes: int) -
         yield Quarantined(damage.reason, relative, damage.detail, excerpt(data), len(data))
         return
     if len(data) > raw_bytes:
-        yield Skipped("too_long", len(data))
+        yield Skipped("too_long", relative, len(data))
         return
     try:
         text = data.decode(source.encoding)

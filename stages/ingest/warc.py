@@ -28,7 +28,8 @@ def read_warc(
     ``truncated_record`` (the file ends inside a record), ``bad_warc_header``,
     ``bad_content_encoding``, ``invalid_utf8`` (conversion records), and damage of the stream
     together with the record that it cuts. After damage, reading goes on at the next record that
-    can be found: the next gzip member that begins with one, or the next record header.
+    can be found: the next gzip member that begins with one, or the next record header. Raises
+    OSError when the file cannot be read.
     """
     reader = _WarcReader(relative, source, raw_bytes)
     with ByteStream(path, relative) as stream:
@@ -77,6 +78,8 @@ class _WarcReader:
             try:
                 record = next(archive, None)
             except OSError as error:
+                if error.errno is not None:  # the file, not the record
+                    raise
                 if stream.damage is None:
                     self.lost_at = searched
                     yield self._damaged(Damage("bad_warc_header", str(error)), searched, b"", 0)
@@ -106,25 +109,27 @@ class _WarcReader:
                 cut = Damage("truncated_record", "the record's header has no Content-Length")
             return self._damaged(stream.damage or cut, offset, body, size)
         kind = record.record_type
+        locator = self._locator(record, offset)
         if kind not in _WANTED:
             word = str(kind)
-            return Skipped(word if word == "warcinfo" else f"warc_{word}", size)
+            return Skipped(word if word == "warcinfo" else f"warc_{word}", locator, size)
         if length > self.raw_bytes:
-            return Skipped("too_long", size)
+            return Skipped("too_long", locator, size)
         if kind == WarcRecordType.conversion:
-            return self._conversion(record, body, offset)
+            return self._conversion(record, body, locator)
         if kind == WarcRecordType.resource:
             content_type = record.headers.get("Content-Type") or ""
-            return self._page(record, body, content_type, None, offset)
-        return self._response(record, body, offset)
+            return self._page(record, body, content_type, None, locator)
+        return self._response(record, body, locator)
 
-    def _response(self, record: WarcRecord, body: bytes, offset: int) -> Outcome | Page:
+    def _response(self, record: WarcRecord, body: bytes, locator: str) -> Outcome | Page:
         if not record.is_http or not record.is_http_parsed:
-            return Skipped("not_http", len(body))
+            return Skipped("not_http", locator, len(body))
         headers = record.http_headers
         if headers.status_code != 200:
             status = headers.status_code
-            return Skipped("http_no_status" if status is None else f"http_{status}", len(body))
+            reason = "http_no_status" if status is None else f"http_{status}"
+            return Skipped(reason, locator, len(body))
         try:
             decoded = decoded_body(
                 body,
@@ -133,22 +138,20 @@ class _WarcReader:
                 self.raw_bytes,
             )
         except ValueError as error:
-            return self._damaged(
-                Damage("bad_content_encoding", str(error)), offset, body, len(body)
-            )
+            begin = excerpt(body)
+            return Quarantined("bad_content_encoding", locator, str(error), begin, len(body))
         content_type = headers.get("Content-Type") or ""
-        return self._page(record, decoded, content_type, record.http_charset, offset)
+        return self._page(record, decoded, content_type, record.http_charset, locator)
 
     def _page(
-        self, record: WarcRecord, body: bytes, content_type: str, charset: str | None, offset: int
+        self, record: WarcRecord, body: bytes, content_type: str, charset: str | None, locator: str
     ) -> Outcome | Page:
         if not is_html(content_type, body):
-            return Skipped("not_html", len(body))
+            return Skipped("not_html", locator, len(body))
         url, timestamp = _said(record, "WARC-Target-URI"), _said(record, "WARC-Date")
-        return Page(body, charset, self._locator(record, offset), url, timestamp)
+        return Page(body, charset, locator, url, timestamp)
 
-    def _conversion(self, record: WarcRecord, body: bytes, offset: int) -> Outcome:
-        locator = self._locator(record, offset)
+    def _conversion(self, record: WarcRecord, body: bytes, locator: str) -> Outcome:
         try:
             text = body.decode()
         except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Writing documents parts and the quarantine of one ingest task."""
+"""Writing documents parts, the quarantine and the list of skipped records of one ingest task."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from stages.ingest.record import EXCERPT, Found, Outcome, Quarantined, Skipped
 
 Json = Any
 QUARANTINE_FILE = "quarantine.jsonl"
+SKIPPED_FILE = "skipped.jsonl"
 _ZSTD_LEVEL = 3
 
 
@@ -37,7 +38,8 @@ def normalized(text: str) -> str:
 
 
 class DocumentsWriter:
-    """Takes outcomes in order; writes ``part-00000.parquet`` …, ``quarantine.jsonl`` and counts.
+    """Takes outcomes in order; writes ``part-00000.parquet`` …, ``quarantine.jsonl``,
+    ``skipped.jsonl`` (reason and locator of every skipped record) and counts.
 
     Bytes written depend on the outcomes and the config only.
     """
@@ -54,21 +56,25 @@ class DocumentsWriter:
         self._held_bytes = 0
         self._part: pq.ParquetWriter | None = None
         self._quarantine: IO[str] = (folder / QUARANTINE_FILE).open("w", encoding="ascii")
+        self._skipped: IO[str] = (folder / SKIPPED_FILE).open("w", encoding="ascii")
 
     def add(self, outcome: Outcome) -> None:
         """Counts an outcome, and writes it where it belongs."""
-        self.records += 1
+        self.records += outcome.rows if isinstance(outcome, Quarantined) else 1
         self.record_bytes += outcome.size
         if isinstance(outcome, Found):
             outcome = self._add_document(outcome)
         if isinstance(outcome, Skipped):
             self.skipped[outcome.reason] += 1
+            line = {"reason": outcome.reason, "locator": _writable(outcome.locator)}
+            self._skipped.write(json.dumps(line) + "\n")
         elif isinstance(outcome, Quarantined):
-            self.quarantined[outcome.reason] += 1
+            self.quarantined[outcome.reason] += outcome.rows
             entry = {
                 "reason": outcome.reason,
                 "source": self.source,
                 "locator": _writable(outcome.locator),
+                "rows": outcome.rows,
                 "detail": outcome.detail,
                 "excerpt": outcome.excerpt,
             }
@@ -81,9 +87,9 @@ class DocumentsWriter:
         except UnicodeEncodeError as error:
             return _refused(found, "lone_surrogate", str(error))
         if size > self.config.max_document_bytes:
-            return Skipped("too_long", found.size)
+            return Skipped("too_long", found.locator, found.size)
         if not text or text.isspace():
-            return Skipped("empty_text", found.size)
+            return Skipped("empty_text", found.locator, found.size)
         if "\0" in text:
             return _refused(found, "nul_bytes", f"a NUL character at {text.index(chr(0))}")
         locator = _writable(found.locator)
@@ -142,6 +148,7 @@ class DocumentsWriter:
         self._write_row_group()
         self._close_part()
         self._quarantine.close()
+        self._skipped.close()
         return {
             "parts": self.parts,
             "records": self.records,

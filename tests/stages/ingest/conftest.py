@@ -15,7 +15,8 @@ from pipeline.fingerprint import sha256_of_file
 from pipeline.source import InputFile
 from pipeline.store import Store
 from pipeline.task import Receipt, execute
-from stages.ingest.stage import IngestConfig, IngestFiles, SourceConfig
+from stages.ingest.config import IngestConfig, SourceConfig
+from stages.ingest.stage import IngestFiles
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Ingested:
 
     documents: pa.Table
     quarantine: list[dict[str, Any]]
+    skipped: list[dict[str, Any]]
     receipts: list[Receipt]
     parts: list[Path]
     counts: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +64,7 @@ def ingest_folder(
     store = Store(workspace)
     tasks = stage.tasks(checked, input_files(folder, names))
     receipts = [execute(task, store)[0] for task in tasks]
-    parts, quarantine = [], []
+    parts, quarantine, skipped = [], [], []
     counts: dict[str, Any] = {"records": 0, "record_bytes": 0, "quarantined": {}, "skipped": {}}
     for receipt in receipts:
         value = receipt.value
@@ -78,9 +80,15 @@ def ingest_folder(
             rows += table.num_rows
             parts.append(path)
         lines = store.path(receipt.path("quarantine.jsonl")).read_text().splitlines()
-        quarantine += [json.loads(line) for line in lines]
-        assert len(lines) == sum(value["quarantined"].values())
-        assert value["records"] == rows + len(lines) + sum(value["skipped"].values())
+        damaged = [json.loads(line) for line in lines]
+        assert by_reason(damaged) == value["quarantined"]
+        lines = store.path(receipt.path("skipped.jsonl")).read_text().splitlines()
+        left_out = [json.loads(line) for line in lines]
+        assert by_reason(left_out) == value["skipped"]
+        lost = sum(entry["rows"] for entry in damaged)
+        assert value["records"] == rows + lost + len(left_out)
+        quarantine += damaged
+        skipped += left_out
         counts["records"] += value["records"]
         counts["record_bytes"] += value["record_bytes"]
         for kind in ("quarantined", "skipped"):
@@ -92,7 +100,17 @@ def ingest_folder(
     documents = pa.concat_tables(tables) if tables else DOCUMENTS.empty_table()
     ids = documents["id"].to_pylist()
     assert len(set(ids)) == len(ids)
-    return Ingested(documents, quarantine, receipts, parts, counts)
+    places = [entry["locator"] for entry in skipped]
+    assert len({*places, *documents["locator"].to_pylist()}) == len(places) + len(ids)
+    return Ingested(documents, quarantine, skipped, receipts, parts, counts)
+
+
+def by_reason(entries: list[dict[str, Any]]) -> dict[str, int]:
+    """How many records the lines of a quarantine or of a list of skipped records stand for."""
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[entry["reason"]] = counts.get(entry["reason"], 0) + entry.get("rows", 1)
+    return counts
 
 
 Ingest = Callable[..., Ingested]

@@ -147,6 +147,10 @@ def test_a_line_too_long_to_read_is_skipped(raw: Path, ingest: Any, end: bytes) 
     found = ingest(config={"max_document_bytes": 100})
     assert found.locators == ["a.jsonl#1", "a.jsonl#3"]
     assert found.counts["skipped"] == {"too_long": 2}
+    assert found.skipped == [
+        {"reason": "too_long", "locator": "a.jsonl#2"},
+        {"reason": "too_long", "locator": "a.jsonl#4"},
+    ]
     assert found.counts["record_bytes"] == 24 + 2 * len(long)
 
 
@@ -175,6 +179,7 @@ def test_a_long_text_file_is_skipped(raw: Path, ingest: Any) -> None:
     (raw / "c.txt").write_bytes(b"a" * 100)
     found = ingest(config={"max_document_bytes": 100})
     assert found.locators == ["c.txt"]
+    assert [entry["locator"] for entry in found.skipped] == ["a.txt", "b.txt"]
     assert found.counts["skipped"] == {"too_long": 2}
 
 
@@ -205,6 +210,8 @@ def test_a_damaged_row_group_costs_only_itself(raw: Path, ingest: Any) -> None:
     assert "row group 1" in found.quarantine[0]["detail"]
     assert found.texts[:1000] == texts[:1000]
     assert found.texts[-1000:] == texts[2000:]
+    assert found.quarantine[0]["rows"] == 3000 - len(found.texts) > 0
+    assert found.counts["records"] == 3000
     assert found.locators[-1] == "a.parquet#2999"
 
 

@@ -14,6 +14,7 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from stages.ingest.config import SourceConfig, file_format
 from stages.ingest.fields import take
@@ -159,8 +160,18 @@ def test_text_files_are_one_document_each(raw: Path, ingest: Any) -> None:
 def test_text_files_in_another_encoding(raw: Path, ingest: Any) -> None:
     (raw / "a.txt").write_bytes("\u00bfQu\u00e9?".encode("cp1252"))
     assert ingest(encoding="cp1252").texts == ["\u00bfQu\u00e9?"]
-    with pytest.raises(ValueError, match="no encoding 'utf-nine'"):
-        ingest(encoding="utf-nine")
+
+
+@pytest.mark.parametrize("encoding", ["utf-nine", "hex", "", "utf\0"])
+def test_an_unknown_encoding_is_a_fault_of_the_source(encoding: str) -> None:
+    with pytest.raises(ValidationError, match=r"no text encoding .* such as utf-8") as caught:
+        SourceConfig(name="s", path="x", encoding=encoding)
+    assert caught.value.errors()[0]["loc"] == ("encoding",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "shift_jis", "latin1", "UTF8"])
+def test_known_encodings_are_taken(encoding: str) -> None:
+    assert SourceConfig(name="s", path="x", encoding=encoding).encoding == encoding
 
 
 @given(st.text())
@@ -207,5 +218,7 @@ def test_formats_go_by_file_name() -> None:
     assert file_format(SourceConfig(name="s", path="x", format="jsonl"), "a.txt") == "jsonl"
     with pytest.raises(ValueError, match=r"a\.jsonl\.bz2 is compressed as \.bz2.*\.gz or \.zst"):
         file_format(auto, "a.jsonl.bz2")
+    with pytest.raises(ValueError, match=r"source s: a\.parquet\.gz is Parquet inside .*exclude"):
+        file_format(auto, "a.parquet.gz")
     with pytest.raises(ValueError, match="format"):
-        SourceConfig(name="s", path="x", format="csv")
+        SourceConfig.model_validate({"name": "s", "path": "x", "format": "csv"})

@@ -13,7 +13,8 @@ import pytest
 from manifests.schema import DOCUMENTS
 from pipeline.source import InputFile
 from pipeline.task import Task
-from stages.ingest.stage import IngestConfig, IngestFiles, SourceConfig
+from stages.ingest.config import IngestConfig, SourceConfig
+from stages.ingest.stage import IngestFiles
 from stages.ingest.write import document_id
 
 
@@ -24,7 +25,7 @@ def mixed(raw: Path) -> None:
         lines = [json.dumps({"text": f"{n} {m} " + rng.randbytes(40).hex()}) for m in range(20)]
         lines[n] = lines[n][:-n] if n else lines[n]
         (raw / f"f{n:02d}.jsonl").write_text("\n".join(lines))
-        (raw / f"g{n:02d}.txt").write_text(f"text {n}")
+        (raw / f"g{n:02d}.txt").write_text(f"text {n}" if n % 5 else " ")
     (raw / "h.jsonl.gz").write_bytes(gzip.compress(b'{"text": "gz"}\n' * 300)[:-20])
     pq.write_table(pa.table({"text": [str(n) for n in range(100)]}), raw / "i.parquet")
 
@@ -44,6 +45,7 @@ def test_grouping_changes_no_document(raw: Path, ingest: Any) -> None:
     for one in found[1:]:
         assert one.documents.combine_chunks().equals(found[0].documents.combine_chunks())
         assert one.quarantine == found[0].quarantine
+        assert one.skipped == found[0].skipped != []
         assert one.counts == found[0].counts
 
 
@@ -121,6 +123,13 @@ def test_excluded_files_are_left_out() -> None:
     made = tasks(given, exclude=("*.png", "a*"))
     assert [file["relative"] for task in made for file in task.arguments["files"]] == ["b/d.txt"]
     assert tasks(given, exclude=("*",)) == []
+
+
+def test_files_that_cannot_be_read_are_faults_of_the_recipe() -> None:
+    given = [InputFile("b/a.jsonl.bz2", "/b/a.jsonl.bz2", 1, "0")]
+    with pytest.raises(ValueError, match=r"source s: b/a\.jsonl\.bz2 .*Compress it again as"):
+        tasks(given)
+    assert tasks(given, exclude=("*.bz2",)) == []
 
 
 def test_file_names_that_look_like_records_are_refused() -> None:

@@ -82,6 +82,20 @@ def test_kinds_of_records(raw: Path, ingest: Any) -> None:
         "empty_text": 1,
     }
     assert found.counts["quarantined"] == {"invalid_utf8": 1}
+    assert [
+        (entry["locator"].partition("#urn:")[2], entry["reason"]) for entry in found.skipped
+    ] == [
+        ("i", "warcinfo"),
+        ("q", "warc_request"),
+        ("m", "warc_metadata"),
+        ("v", "warc_revisit"),
+        ("d", "not_http"),
+        ("n", "http_404"),
+        ("p", "not_html"),
+        ("w", "not_html"),
+        ("t", "not_html"),
+        ("e", "empty_text"),
+    ]
 
 
 def chunked(body: bytes) -> bytes:
