@@ -29,6 +29,7 @@ class IngestFiles(Ingest[SourceConfig, IngestConfig]):
     """Reads WARC, WET, JSON lines, Parquet, and text files into documents parts."""
 
     version = 2
+    libraries = ("fastwarc", "resiliparse", "trafilatura", "unicode")
     Config = IngestConfig
     Source = SourceConfig
 
