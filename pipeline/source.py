@@ -49,8 +49,8 @@ class Ingest(ABC, Generic[S, C]):
     """Makes documents parts from the files of a source.
 
     Each task writes ``part-00000.parquet`` … (schema ``manifests.schema.DOCUMENTS``, rows in the
-    order of file and record) and ``quarantine.jsonl`` (damaged records: reason, locator, detail,
-    an excerpt), and returns::
+    order of file and record), ``quarantine.jsonl`` (damaged records: reason, locator, detail, an
+    excerpt, how many rows) and ``skipped.jsonl`` (reason, locator), and returns::
 
         {"parts": [{"file": str, "rows": int, "text_bytes": int}],
          "records": int, "record_bytes": int,

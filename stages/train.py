@@ -129,12 +129,15 @@ def train_model(run: TaskRun) -> Json:
     scratch = run.store.path(f"scratch/train/{run.output.name.rsplit('-', 1)[0]}")
     shards = scratch / "shards"
     shards.mkdir(parents=True, exist_ok=True)
-    with scratch.with_suffix(".lock").open("w") as lock:
+    place = scratch.with_suffix(".lock")
+    with place.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # waits for the trainer of a killed run to end
-        return _train_in(run, scratch, lock)
+        _train_in(run, scratch, lock)
+        place.unlink(missing_ok=True)
+    return None
 
 
-def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> Json:
+def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> None:
     """Trains in the scratch folder, whose lock the trainer holds as long as it lives."""
     shards = scratch / "shards"
     for name, path in run.arguments["shards"].items():
@@ -156,7 +159,6 @@ def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> Json:
         shutil.copyfile(trained / name, run.output / name)
     shutil.copytree(trained / MODEL_FOLDER, run.output / MODEL_FOLDER)
     shutil.rmtree(scratch)
-    return None
 
 
 def trainer_options(config: Mapping[str, Json]) -> list[str]:
