@@ -18,19 +18,13 @@ def part_files(manifest: Manifest) -> Iterator[tuple[int, pl.DataFrame]]:
         yield int(str(part)), files
 
 
-def fates(manifest: Manifest, dimensions: list[str] | None = None) -> pl.DataFrame:
+def fates(manifest: Manifest) -> pl.DataFrame:
     """One row a document: ``id``, ``source``, ``locator``, ``dropped_by`` and ``reason`` (both null
-    for what was kept), and the named dimension columns.
+    for what was kept).
 
     Raises FileNotFoundError when ledgers of the manifest are no longer in its workspace.
     """
     order = {name: index for index, name in enumerate(manifest.stage_names)}
-    owners = {
-        column: stage["name"]
-        for stage in manifest.content["stages"]
-        for column in stage["dimensions"]
-        if column in (dimensions or [])
-    }
     frames = []
     for _, files in part_files(manifest):
         root = manifest.workspace
@@ -52,8 +46,5 @@ def fates(manifest: Manifest, dimensions: list[str] | None = None) -> pl.DataFra
                 pl.when(dropped).then(pl.lit(stage)).otherwise("dropped_by").alias("dropped_by"),
                 pl.when(dropped).then(verdict).otherwise("reason").alias("reason"),
             )
-        for column, stage in owners.items():
-            values = pl.read_parquet(by_role[stage, "annotations"], columns=[column])[column]
-            frame = frame.with_columns(values.alias(column))
         frames.append(frame)
     return pl.concat(frames) if frames else pl.DataFrame()

@@ -34,6 +34,7 @@ from tamis.progress import observer_for
 from tamis.summary import (
     show_build,
     show_diff,
+    show_places,
     show_plan,
     show_story,
     show_verification,
@@ -145,6 +146,7 @@ def build(
             observer=observer,
         )
     show_build(out, built.manifest, built.steps, built.seconds)
+    show_places(out, built.manifest)
 
 
 @app.command()
@@ -186,6 +188,8 @@ def run(
                 observer=observer,
             )
         show_build(out, built.manifest, built.steps, built.seconds)
+        if keep is not None:
+            show_places(out, built.manifest)
         _show_ledger(folder, stage, rows)
     finally:
         if keep is None:
@@ -256,6 +260,7 @@ def show(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) 
     """Show the summary of the last build again."""
     built = last_build(workspace)
     show_build(out, built.manifest, built.steps, built.seconds)
+    show_places(out, built.manifest)
 
 
 @app.command()

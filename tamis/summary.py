@@ -31,7 +31,7 @@ _WIDE = 110
 def show_build(
     console: Console, manifest: Manifest, steps: Sequence[StepTime], seconds: float
 ) -> None:
-    """The table of stages, the mixture, what stages have to say, the fingerprint, the places."""
+    """The table of stages, the mixture, what stages have to say, and the fingerprint."""
     console.print(_stages_table(manifest, steps, console.width))
     console.print(_mixture_table(manifest))
     for line in _notes(manifest):
@@ -43,6 +43,10 @@ def show_build(
         f" [bold]{manifest.fingerprint}[/]  {ran} tasks run, {cached} found done,"
         f" {seconds:.1f} s"
     )
+
+
+def show_places(console: Console, manifest: Manifest) -> None:
+    """Where things lie, and what ingest set aside."""
     root = _near(manifest.workspace)
     for what, place in _places(manifest):
         console.print(f"  {what:<9} {root}/{place}", highlight=False)
@@ -52,7 +56,7 @@ def show_build(
     )
     if quarantined:
         console.print(f"  quarantine {quarantined:,} damaged records, in:", highlight=False)
-        for path in manifest.content["quarantine"]:
+        for path in filter(lambda p: "quarantine" in p, manifest.content["quarantine"]):
             console.print(f"             {root}/{path}", highlight=False)
 
 
