@@ -94,7 +94,7 @@ class SmallWalk(Walk):
 
     def published(self, name: str) -> Path:
         """The artefact behind a published name."""
-        return self.store.path(self.walked.published[name])
+        return self.store.path(self.walked.published[name]["artefact"])
 
 
 def walk_over(
