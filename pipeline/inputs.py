@@ -12,6 +12,7 @@ from pipeline.corpus import External
 from pipeline.draft import Place
 from pipeline.fingerprint import fingerprint, sha256_of_file
 from pipeline.recipe import Recipe
+from pipeline.remote import fetch, is_remote
 from pipeline.source import InputFile, SourceBase
 from pipeline.stage import external_places
 from pipeline.store import Store
@@ -65,7 +66,8 @@ def find_inputs(recipe: Recipe, checksums: Checksums) -> dict[str, list[InputFil
     places: dict[str, dict[str, Path]] = {}
     faults: list[tuple[Place, str]] = []
     for source in recipe.sources:
-        places[source.name] = _source_files(source, recipe.folder, faults)
+        downloads = checksums.store.path("downloads")
+        places[source.name] = _source_files(source, recipe.folder, downloads, faults)
     faults += missing_externals(recipe)
     if faults:
         raise recipe.origin.faults(faults)
@@ -81,9 +83,10 @@ def find_inputs(recipe: Recipe, checksums: Checksums) -> dict[str, list[InputFil
 
 
 def _source_files(
-    source: SourceBase, folder: Path, faults: list[tuple[Place, str]]
+    source: SourceBase, folder: Path, downloads: Path, faults: list[tuple[Place, str]]
 ) -> dict[str, Path]:
-    """Where the files of a source lie, by relative path; adds its faults."""
+    """Where the files of a source lie, by relative path; adds its faults. Files of object stores
+    are fetched into ``downloads``."""
     place: Place = ("sources", source.name, "path")
     if isinstance(source.path, str):
         patterns: list[tuple[Place, str]] = [(place, source.path)]
@@ -93,22 +96,20 @@ def _source_files(
         faults.append((place, "the list is empty. Name a file, a folder or a glob."))
     files: dict[str, Path] = {}
     for where, pattern in patterns:
-        absolute = _located(folder, pattern)
         try:
-            start, paths = _match(absolute)
-        except ValueError as error:
-            faults.append((where, f"{pattern} is no glob: {error}. Write ** between slashes."))
+            matched = _matched(pattern, folder, downloads)
+        except (ValueError, OSError) as error:
+            faults.append((where, f"{pattern}: {error}"))
             continue
-        if not paths:
+        if not matched:
+            looked = "" if is_remote(pattern) else f" (looked at {_located(folder, pattern)})"
             faults.append(
                 (
                     where,
-                    f"no file matches {pattern} (looked at {absolute})."
-                    " Paths are relative to the recipe.",
+                    f"no file matches {pattern}{looked}. Paths are relative to the recipe.",
                 )
             )
-        for path in paths:
-            relative = path.relative_to(start).as_posix()
+        for relative, path in matched.items():
             if relative in files:
                 faults.append(
                     (
@@ -119,6 +120,17 @@ def _source_files(
                 )
             files[relative] = path
     return files
+
+
+def _matched(pattern: str, folder: Path, downloads: Path) -> dict[str, Path]:
+    """The files that a source's path names, by relative path. ValueError for what is no glob."""
+    if is_remote(pattern):
+        return fetch(pattern, downloads)
+    try:
+        start, paths = _match(_located(folder, pattern))
+    except ValueError as error:
+        raise ValueError(f"is no glob: {error}. Write ** between slashes.") from error
+    return {path.relative_to(start).as_posix(): path for path in paths}
 
 
 def _located(folder: Path, written: str) -> Path:
