@@ -14,7 +14,7 @@ from pipeline.recipe import Recipe, RecipeError
 from tamis.api import run_stage
 from tamis.cli import app
 from tamis.sampling import SAMPLE_RECIPE, sample_recipe
-from tamis.summary import show_build
+from tamis.summary import show_build, show_places
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = """\
@@ -156,6 +156,7 @@ def test_the_sample_recipe_comes_along(
 def shown(built: Built, steps: list[StepTime]) -> str:
     console = Console(width=132, record=True, file=io.StringIO())
     show_build(console, built.manifest, steps, 1.0)
+    show_places(console, built.manifest)
     return console.export_text()
 
 
