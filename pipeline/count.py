@@ -17,7 +17,7 @@ BASE_MEASURES = ("documents", "bytes")
 
 def count_part(run: TaskRun) -> Json:
     """Counts one part. Arguments: ``documents``; ``verdicts`` as ``[stage, path]`` in order;
-    ``dimensions`` and ``measures`` as ``[name, column, path]``. Returns the cube's rows."""
+    ``dimensions`` and ``measures`` as ``[column, path]``. Returns the cube's rows."""
     documents = run.path(run.arguments["documents"])
     frame = pl.read_parquet(documents, columns=["source", "text"]).select(
         pl.col("source").cast(pl.String),
@@ -31,12 +31,12 @@ def count_part(run: TaskRun) -> Json:
         dropped = dropped.set(now, stage)
         reason = reason.zip_with(~now, verdict)
     frame = frame.with_columns(dropped, reason.alias("reason"))
-    for name, column, path in [*run.arguments["dimensions"], *run.arguments["measures"]]:
-        values = pl.from_arrow(pq.read_table(run.path(path), columns=[column])[column])
+    for name, path in [*run.arguments["dimensions"], *run.arguments["measures"]]:
+        values = pl.from_arrow(pq.read_table(run.path(path), columns=[name])[name])
         assert isinstance(values, pl.Series)
         frame = frame.with_columns(values.alias(name))
     keys = cube_keys(run.arguments)
-    measures = [name for name, _, _ in run.arguments["measures"]]
+    measures = [name for name, _ in run.arguments["measures"]]
     cube = (
         frame.with_columns(pl.col(name).cast(pl.String) for name in keys)
         .group_by(keys)
@@ -53,7 +53,7 @@ def count_part(run: TaskRun) -> Json:
 
 def cube_keys(arguments: Mapping[str, Json]) -> list[str]:
     """The columns that the cube groups by, in order."""
-    return ["source", *(name for name, _, _ in arguments["dimensions"]), "dropped_by", "reason"]
+    return ["source", *(name for name, _ in arguments["dimensions"]), "dropped_by", "reason"]
 
 
 def merge_cubes(cubes: Iterable[Mapping[str, Json]], keys: int) -> dict[str, Json]:

@@ -159,7 +159,10 @@ class Walk(ABC):
             annotations=[dict(paths) for paths in self.annotations],
             artefacts=dict(self.artefacts),
             externals=self.externals[entry.name],
-            recipe={"stages": [other.name for other in self.recipe.entries]},
+            recipe={
+                "sources": [source.name for source in self.recipe.sources],
+                "stages": [other.name for other in self.recipe.entries],
+            },
             store=self.store,
         )
         generator = entry.stage.rounds(corpus)
@@ -256,8 +259,8 @@ class Walk(ABC):
                                 self.verdict_stages, self.verdicts[part.index], strict=True
                             )
                         ],
-                        "dimensions": [[c, c, annotations[name]] for c, name in dimensions],
-                        "measures": [[c, c, annotations[name]] for c, name in measures],
+                        "dimensions": [[c, annotations[name]] for c, name in dimensions],
+                        "measures": [[c, annotations[name]] for c, name in measures],
                     },
                     label=f"counting of {part.documents}",
                     work=part.text_bytes,

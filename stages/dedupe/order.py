@@ -69,8 +69,7 @@ def order_task(
 ) -> Task:
     """The task that ranks all documents. Raises ValueError when ``source_priority`` names a source
     that the recipe does not have."""
-    declared = corpus.recipe.get("sources") or []
-    known = {str(source.get("name")) for source in declared} | {p.source for p in corpus.parts}
+    known = {*corpus.recipe.get("sources", ()), *(part.source for part in corpus.parts)}
     for name in source_priority:
         if name not in known:
             raise ValueError(
