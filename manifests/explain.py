@@ -34,6 +34,16 @@ class Match:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A span of the document that a stage took out of what is tokenized; offsets in bytes."""
+
+    start: int
+    end: int
+    text: str
+    reason: str
+
+
 @dataclass
 class Step:
     """What one stage did with the document. ``verdict`` is None for stages that only annotate."""
@@ -45,6 +55,7 @@ class Step:
     annotations: dict[str, Any] = field(default_factory=dict)
     references: dict[str, str] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
 
 
 @dataclass
@@ -165,6 +176,7 @@ def _step(
         verdict = pq.read_table(verdicts).slice(row, 1).to_pylist()[0]
         step.verdict, step.score = verdict["verdict"], verdict["score"]
         step.threshold = verdict["threshold"]
+        step.cuts = _cuts(verdict.get("cuts") or [], text)
     table = pq.read_table(annotations).slice(row, 1)
     for column in table.schema:
         value = table[column.name][0].as_py()
@@ -188,6 +200,14 @@ def _match(item: Mapping[str, Any], text: str) -> Match:
     start, end = int(item["start"]), int(item["end"])
     facts = {key: value for key, value in item.items() if key not in ("start", "end")}
     return Match(start, end, text[start:end], facts)
+
+
+def _cuts(spans: list[dict[str, Any]], text: str) -> list[Cut]:
+    whole = text.encode()
+    return [
+        Cut(span["start"], span["end"], whole[span["start"] : span["end"]].decode(), span["reason"])
+        for span in spans
+    ]
 
 
 def _reference(manifest: Manifest, identity: bytes) -> str:

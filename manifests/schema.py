@@ -38,6 +38,25 @@ VERDICTS = pa.schema(
 )
 """A stage's verdicts on a part; ``verdict`` is null where an earlier stage dropped the document."""
 
+CUT = pa.struct(
+    [
+        pa.field("start", pa.int32()),
+        pa.field("end", pa.int32()),
+        pa.field("reason", pa.string()),
+    ]
+)
+"""A span of a kept document that a stage wants out: UTF-8 bytes of its text, on character borders.
+No text is rewritten: cuts are taken out once, when tokens are made."""
+
+CUTS = pa.list_(CUT)
+"""A document's cuts by one stage: sorted, disjoint, non-empty; null where there are none."""
+
+VERDICTS_AND_CUTS = VERDICTS.append(pa.field("cuts", CUTS))
+"""Verdicts of a stage that cuts."""
+
+EMPTY_AFTER_CUTS = "empty_after_cuts"
+"""Verdict on a document of which cuts would leave nothing but white space."""
+
 ROLE = b"tamis.role"
 """Key in an annotation field's metadata that says how ``explain`` shows it: see ``ROLE_*``."""
 

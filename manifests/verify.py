@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.checksum import sha256_of_file
+from manifests.cuts import CutCounts, add_cuts, count_cuts
 from manifests.manifest import Manifest
 from manifests.schema import KEEP, RECEIPT
 
@@ -34,7 +35,8 @@ def verify_workspace(manifest: Manifest) -> Verification:
     """Checks the workspace against its manifest.
 
     Checksums and sizes of all files, those that stages pass to each other included; ids of every
-    ledger equal to its documents part's, row by row; counts in the manifest equal to the ledgers';
+    ledger equal to its documents part's, row by row; counts in the manifest equal to the ledgers',
+    cuts included;
     for every stage ``in = kept + dropped``, and for every source
     ``records = documents + quarantined + skipped`` at ingest.
     """
@@ -142,6 +144,7 @@ def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
     """Ledger rows are the documents' rows; verdicts add up to the manifest's counts."""
     root = manifest.workspace
     dropped: dict[tuple[str, str], int] = {}
+    cut: dict[str, CutCounts] = {}
     for (part,), files in manifest.files.sort("part").group_by("part", maintain_order=True):
         documents = files.filter(pl.col("role") == "documents")["path"][0]
         ids = pq.read_table(root / documents, columns=["id"])["id"]
@@ -157,7 +160,15 @@ def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
                     if pair["values"] is not None and pair["values"] != KEEP:
                         key = (file["stage"], pair["values"])
                         dropped[key] = dropped.get(key, 0) + pair["counts"]
+                if "cuts" in pq.read_schema(root / file["path"]).names:
+                    found_cuts = count_cuts(pq.read_table(root / file["path"])["cuts"])
+                    cut[file["stage"]] = add_cuts(cut.get(file["stage"], {}), found_cuts)
     for stage in manifest.content["stages"]:
+        told, there = stage.get("cut", {}), cut.get(stage["name"], {})
+        if told != there:
+            result.faults.append(
+                f"stage {stage['name']}: the manifest counts cuts {told}, the ledger {there}."
+            )
         for reason, counts in stage["dropped"].items():
             found = dropped.pop((stage["name"], reason), 0)
             if found != counts["documents"]:

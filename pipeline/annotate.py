@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.schema import ID, KEEP, VERDICTS
+from manifests.schema import ID, KEEP, VERDICTS, VERDICTS_AND_CUTS
 from pipeline.catalog import find_catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Part, living_rows
+from pipeline.cuts import settle_cuts, united_cuts
 from pipeline.fingerprint import fingerprint
 from pipeline.libraries import library_versions
 from pipeline.recipe import Entry
@@ -123,7 +124,8 @@ def annotate_part(run: TaskRun) -> Json:
     catalog = find_catalog(run.arguments["catalog"])
     documents = run.path(run.arguments["documents"])
     ids = pq.read_table(documents, columns=["id"])["id"].combine_chunks()
-    alive = living_rows(run.store, run.arguments["documents"], run.arguments["verdicts"])
+    before: list[str] = list(run.arguments["verdicts"])
+    alive = living_rows(run.store, run.arguments["documents"], before)
     text = _Columns(documents)
     for step in run.arguments["chain"]:
         stage_class = catalog.stage(step["type"])
@@ -132,15 +134,18 @@ def annotate_part(run: TaskRun) -> Json:
             commit(
                 step["annotations"],
                 run.store,
-                partial(_write_annotations, run, step, stage, text, ids, alive),
+                partial(_write_annotations, run, step, stage, text, ids, alive, before),
             )
         if step["verdicts"] is None:
             continue
         if run.store.receipt(step["verdicts"]) is None:
             commit(
-                step["verdicts"], run.store, partial(_write_verdicts, run, step, stage, ids, alive)
+                step["verdicts"],
+                run.store,
+                partial(_write_verdicts, run, step, stage, text, ids, alive, before),
             )
         path = f"{step['verdicts']}/{VERDICTS_FILE}"
+        before = [*before, path]
         kept = living_rows(run.store, run.arguments["documents"], [path])
         alive = np.intersect1d(alive, kept, assume_unique=True)
     return None
@@ -166,6 +171,7 @@ def _write_annotations(
     text: _Columns,
     ids: pa.Array,
     alive: np.ndarray[Any, np.dtype[np.int64]],
+    before: Sequence[str],
     folder: Path,
 ) -> Json:
     artefacts = {name: run.path(path) for name, path in step["artefacts"].items()}
@@ -174,9 +180,12 @@ def _write_annotations(
         name = column.split(".", 1)[1]
         columns[column] = pq.read_table(run.path(path), columns=[name])[name]
     table = pa.table(columns)
+    cuts = united_cuts(run.store, before) if stage.reads_cuts else None
     pieces = []
     for rows in _batches(text["text"], alive):
-        annotated = stage.annotate(Batch(table.take(pa.array(rows)), rows, artefacts))
+        chosen = pa.array(rows)
+        cut = None if cuts is None else cuts.take(chosen)
+        annotated = stage.annotate(Batch(table.take(chosen), rows, artefacts, cut))
         if annotated.num_rows != len(rows) or annotated.column_names != stage.columns.names:
             raise ValueError(
                 f"stage {step['name']} annotated {annotated.num_rows} rows with columns"
@@ -199,8 +208,10 @@ def _write_verdicts(
     run: TaskRun,
     step: Mapping[str, Json],
     stage: Stage[Any],
+    text: _Columns,
     ids: pa.Array,
     alive: np.ndarray[Any, np.dtype[np.int64]],
+    before: Sequence[str],
     folder: Path,
 ) -> Json:
     annotations = pq.read_table(
@@ -209,17 +220,28 @@ def _write_verdicts(
     if len(alive) != len(ids):
         annotations = annotations.take(pa.array(alive))
     decided: Verdicts = stage.decide(annotations)
-    living = pa.table(
-        {
-            "verdict": pc.cast(decided.verdict, pa.string()),
-            "score": pc.cast(decided.score, pa.float64()),
-            "threshold": pc.cast(decided.threshold, pa.float64()),
-        }
-    )
+    schema = VERDICTS
+    if decided.cuts is not None:
+        if not stage.may_cut():
+            raise ValueError(f"stage {step['name']} gave cuts, but does not declare that it cuts")
+        earlier = united_cuts(run.store, before)
+        chosen = pa.array(alive)
+        decided = settle_cuts(
+            decided, text["text"].take(chosen), None if earlier is None else earlier.take(chosen)
+        )
+        schema = VERDICTS_AND_CUTS
+    columns = {
+        "verdict": pc.cast(decided.verdict, pa.string()),
+        "score": pc.cast(decided.score, pa.float64()),
+        "threshold": pc.cast(decided.threshold, pa.float64()),
+    }
+    if decided.cuts is not None:
+        columns["cuts"] = decided.cuts
+    living = pa.table(columns)
     whole = _scatter(living, alive, len(ids))
     verdict = whole["verdict"].combine_chunks().dictionary_encode()
     pq.write_table(
-        pa.table([ids, verdict, whole["score"], whole["threshold"]], schema=VERDICTS),
+        pa.table([ids, verdict, *whole.columns[1:]], schema=schema),
         folder / VERDICTS_FILE,
         compression="zstd",
     )

@@ -29,7 +29,7 @@ from manifests.manifest import (
 )
 from pipeline.catalog import Catalog
 from pipeline.corpus import External
-from pipeline.count import BASE_MEASURES, merge_cubes
+from pipeline.count import BASE_MEASURES, merge_cubes, merge_cuts
 from pipeline.engine import Engine, TaskFailedError
 from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
 from pipeline.libraries import library_versions
@@ -239,6 +239,7 @@ def _content(
 ) -> dict[str, Json]:
     cube = merge_cubes((r.value for r in walked.cube_receipts), walked.cube_keys)
     cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
+    cuts = merge_cuts([receipt.value for receipt in walked.cube_receipts])
     path = _write_files(store, walked)
     checksums = {
         name: {path: file.sha256 for path, file in files.items()}
@@ -259,6 +260,7 @@ def _content(
                 "measures": list(stage.measures),
                 "record": walked.records[entry.name],
                 **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
+                **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
             }
         )
     return {
@@ -276,6 +278,7 @@ def _content(
         "quarantine": sorted(walked.quarantines),
         "stages": stages,
         "cube": cube,
+        **({"cut": cuts["cut"]} if cuts else {}),
         "published": dict(sorted(walked.published.items())),
         "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
     }

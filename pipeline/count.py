@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.cuts import CutCounts, add_cuts, count_cuts
 from manifests.schema import KEEP
+from pipeline.cuts import united_cuts
 from pipeline.task import Json, TaskRun
 
 BASE_MEASURES = ("documents", "bytes")
@@ -17,7 +20,8 @@ BASE_MEASURES = ("documents", "bytes")
 
 def count_part(run: TaskRun) -> Json:
     """Counts one part. Arguments: ``documents``; ``verdicts`` as ``[stage, path]`` in order;
-    ``dimensions`` and ``measures`` as ``[column, path]``. Returns the cube's rows."""
+    ``dimensions`` and ``measures`` as ``[column, path]``. Returns the cube's rows, and where
+    stages cut, what they cut."""
     documents = run.path(run.arguments["documents"])
     frame = pl.read_parquet(documents, columns=["source", "text"]).select(
         pl.col("source").cast(pl.String),
@@ -48,7 +52,25 @@ def count_part(run: TaskRun) -> Json:
         .sort(keys, nulls_last=False)
     )
     (run.output / "cube.json").write_text(json.dumps(cube.rows()))
-    return {"columns": cube.columns, "rows": [list(row) for row in cube.rows()]}
+    counted = {"columns": cube.columns, "rows": [list(row) for row in cube.rows()]}
+    return counted | _count_cuts(run, frame["dropped_by"].is_null())
+
+
+def _count_cuts(run: TaskRun, kept: pl.Series) -> dict[str, Json]:
+    """``cuts``: by stage, what it cut from documents that it kept. ``cut``: documents and bytes
+    cut from what all stages keep, where cuts of several stages overlap counted once."""
+    together = united_cuts(run.store, [path for _, path in run.arguments["verdicts"]])
+    if together is None:
+        return {}
+    by_stage = {}
+    for stage, path in run.arguments["verdicts"]:
+        if "cuts" in pq.read_schema(run.path(path)).names:
+            by_stage[stage] = count_cuts(pq.read_table(run.path(path), columns=["cuts"])["cuts"])
+    of_kept = together.filter(kept.to_arrow())
+    spans = pc.list_flatten(of_kept)
+    size = pc.sum(pc.subtract(spans.field("end"), spans.field("start"))).as_py() or 0
+    documents = pc.sum(pc.greater(pc.list_value_length(of_kept), 0)).as_py() or 0
+    return {"cuts": by_stage, "cut": {"documents": documents, "bytes": size}}
 
 
 def cube_keys(arguments: Mapping[str, Json]) -> list[str]:
@@ -73,3 +95,17 @@ def merge_cubes(cubes: Iterable[Mapping[str, Json]], keys: int) -> dict[str, Jso
     )
     rows: list[list[Any]] = [[*key, *total[key]] for key in ordered]
     return {"columns": list(columns), "rows": rows}
+
+
+def merge_cuts(counts: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """What ``count_part`` says of cuts, over all parts: ``cuts`` by stage and reason, ``cut`` of
+    what is kept. Empty when no stage cuts."""
+    with_cuts = [count for count in counts if "cut" in count]
+    if not with_cuts:
+        return {}
+    by_stage: dict[str, CutCounts] = {}
+    for count in with_cuts:
+        for stage, cuts in count["cuts"].items():
+            by_stage[stage] = add_cuts(by_stage.get(stage, {}), cuts)
+    whole = {unit: sum(count["cut"][unit] for count in with_cuts) for unit in BASE_MEASURES}
+    return {"cuts": by_stage, "cut": whole}

@@ -203,6 +203,11 @@ def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Ent
                     f"drops documents that `{sink}` has written already. Move it above `{sink}`.",
                 )
             )
+        reader = next((other.name for other in entries if other.stage.reads_cuts), None)
+        if entry.stage.may_cut() and reader is not None:
+            faults.append(
+                (place, f"cuts texts that `{reader}` has read already. Move it above `{reader}`.")
+            )
         for column in (*entry.stage.dimensions, *entry.stage.measures):
             if column in counted:
                 faults.append(

@@ -92,21 +92,29 @@ class Batch:
 
     ``table`` holds the document columns in ``Stage.document_columns`` and the annotation columns
     in ``Stage.reads`` (named ``stage.column``). ``rows`` are row numbers within the part (int64).
-    ``artefacts`` maps artefact names to absolute paths of directories or files.
+    ``artefacts`` maps artefact names to absolute paths of directories or files. ``cuts``, for a
+    stage that ``reads_cuts``, are spans of the texts that earlier stages cut (``cuts.SPANS``, one
+    row a document); None when none of them cuts.
     """
 
     table: pa.Table
     rows: np.ndarray[Any, np.dtype[np.int64]]
     artefacts: Mapping[str, Path]
+    cuts: pa.ListArray | None = None
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Decisions on all rows: a reason or ``keep``, the score compared and the threshold used."""
+    """Decisions on all rows: a reason or ``keep``, the score compared and the threshold used.
+
+    ``cuts`` (``schema.CUTS``) are spans to take out of documents that are kept, from stages that
+    declare ``cuts``. What they say of dropped rows is ignored.
+    """
 
     verdict: pa.Array
     score: pa.Array
     threshold: pa.Array
+    cuts: pa.ListArray | None = None
 
     @staticmethod
     def keep_all(rows: int) -> Verdicts:
@@ -159,6 +167,11 @@ class Stage(ABC, Generic[C]):
     that ``diff`` names. ``unicode`` stands for Python's tables of characters."""
     drops: ClassVar[bool] = True
     """Whether ``decide`` may drop documents. Without it no verdicts are written."""
+    cuts: ClassVar[bool] = False
+    """Whether ``decide`` may give cuts: spans that are taken out when tokens are made. A stage that
+    cuts also ``drops``, since a document may have nothing left."""
+    reads_cuts: ClassVar[bool] = False
+    """Whether ``annotate`` wants the cuts of the stages before it (``Batch.cuts``)."""
     needs_corpus: ClassVar[bool] = False
     """Whether ``rounds`` reads documents or ledgers, so that all parts must be ready before it."""
 
@@ -168,6 +181,11 @@ class Stage(ABC, Generic[C]):
     def needs_stages(self) -> tuple[str, ...]:
         """Names of stages that must stand before it in a recipe; checked before anything runs."""
         return tuple(dict.fromkeys(column.split(".", 1)[0] for column in self.reads))
+
+    def may_cut(self) -> bool:
+        """Whether it cuts under its config. A stage that cuts must stand before those that read
+        cuts."""
+        return self.cuts
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Yields rounds of tasks, is sent their receipts in the tasks' order, returns artefacts.

@@ -17,6 +17,7 @@ from pydantic import model_validator
 
 from manifests.checksum import sha256_of_file
 from pipeline.corpus import Corpus, open_view
+from pipeline.cuts import cut_texts, united_cuts
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, file_setting, setting
 from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.sampling import U64, hash_ids
@@ -103,6 +104,7 @@ class Tokenize(Stage[TokenizeConfig]):
     )
     measures = ("n_tokens",)
     drops = False
+    reads_cuts = True
     needs_corpus = True
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
@@ -173,7 +175,7 @@ class Tokenize(Stage[TokenizeConfig]):
     def annotate(self, batch: Batch) -> pa.Table:
         """Tokens (without EOS), their number, and the UTF-8 bytes they stand for."""
         tokenizer = load_tokenizer(batch.artefacts["tokenizer"].parent)
-        texts = edited_texts(batch.table)
+        texts = edited_texts(batch.table["text"], batch.cuts)
         flat, offsets = tokenizer.encode_batch(texts.to_pylist())
         return pa.table(
             [
@@ -185,18 +187,23 @@ class Tokenize(Stage[TokenizeConfig]):
         )
 
 
-def edited_texts(table: pa.Table) -> pa.ChunkedArray:
-    """The texts as they are tokenized: the one place where spans that earlier stages marked for
-    removal would be cut out. No stage marks any so far, so a text is what ingest wrote."""
-    return table["text"]
+def edited_texts(texts: pa.ChunkedArray, cuts: pa.ListArray | None) -> pa.ChunkedArray:
+    """The texts as they are tokenized: without the spans (``pipeline.cuts.SPANS``) that earlier
+    stages cut. The one place where a text differs from what ingest wrote."""
+    return cut_texts(texts, cuts)
 
 
 def sample_part(run: TaskRun) -> Json:
-    """A part's documents whose hash lies in the lowest ``share``; returns documents and bytes."""
+    """A part's documents whose hash lies in the lowest ``share``, as they will be tokenized;
+    returns documents and bytes."""
     view = open_view(run.store, run.arguments["view"])
     hashes = hash_ids(view.table["id"], run.arguments["seed"])
     chosen = np.flatnonzero(_below(hashes, run.arguments["share"]))
-    text = view.table["text"].take(pa.array(chosen))
+    cuts = united_cuts(run.store, run.arguments["view"]["verdicts"])
+    text = edited_texts(
+        view.table["text"].take(pa.array(chosen)),
+        None if cuts is None else cuts.take(pa.array(view.rows[chosen])),
+    )
     text = pc.utf8_slice_codeunits(text, 0, _LONGEST_SAMPLE)
     size = pc.cast(pc.binary_length(text), pa.int64())
     sample = pa.table({"hash": pa.array(hashes[chosen]), "size": size, "text": text})

@@ -23,6 +23,8 @@ from pipeline.plan import UP_TO_DATE, StagePlan
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
+_CUTS = 20
+"""Cuts shown of a document; the rest are added up."""
 _BY_REASON = "dropped by reason"
 _WIDE = 110
 """Columns from which on the table of stages is shown whole."""
@@ -113,7 +115,7 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
             f"{sum(dropped.values()):,}" if stage["drops"] else "",
             _mb(stage["in"]["bytes"]),
             _mb(stage["kept"]["bytes"]),
-            _reasons(dropped),
+            _reasons(dropped) + _cut_bytes(stage.get("cut", {}), bool(dropped)),
             _seconds(stage["name"], steps),
         )
     return table
@@ -141,6 +143,15 @@ def _reasons(dropped: dict[str, int]) -> str:
         rest = sum(count for _, count in ordered[_REASONS:])
         shown.append(f"{len(ordered) - _REASONS} other reasons {rest:,}")
     return ", ".join(shown)
+
+
+def _cut_bytes(cut: dict[str, dict[str, int]], after: bool) -> str:
+    """What a stage cut out of documents that it kept."""
+    shown = [
+        f"{escape(reason)} {_mb(counts['bytes'])} MB of {counts['documents']:,}"
+        for reason, counts in cut.items()
+    ]
+    return "; " * (after and bool(shown)) + ("cut: " + ", ".join(shown) if shown else "")
 
 
 def _mixture_table(manifest: Manifest) -> RenderableType:
@@ -264,6 +275,12 @@ def _step_lines(step: Any) -> RenderableType:
         lines.append(Text(f"      document: {_short(match.text)}", style="yellow"))
         if "item_text" in match.facts:
             lines.append(Text(f"      item:     {_short(str(match.facts['item_text']))}", "yellow"))
+    for cut in step.cuts[:_CUTS]:
+        lines.append(Text(f"    cut bytes {cut.start}-{cut.end}: {cut.reason}"))
+        lines.append(Text(f"      document: {_short(cut.text)}", style="yellow"))
+    if len(step.cuts) > _CUTS:
+        size = sum(cut.end - cut.start for cut in step.cuts[_CUTS:])
+        lines.append(Text(f"    and {len(step.cuts) - _CUTS} more cuts, {size:,} bytes"))
     return Group(*lines)
 
 

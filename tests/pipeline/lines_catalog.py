@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.schema import DOCUMENTS
+from manifests.schema import CUTS, DOCUMENTS
 from pipeline.catalog import Catalog
 from pipeline.corpus import Corpus, open_view
+from pipeline.cuts import cut_texts
 from pipeline.source import Ingest, InputFile, SourceBase
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
 from pipeline.task import Receipt, Resources, Task, TaskRun
@@ -28,6 +30,8 @@ CATALOG = Catalog(
         "twins": "tests.pipeline.lines_catalog:Twins",
         "trip": "tests.pipeline.lines_catalog:Trip",
         "pooled": "tests.pipeline.lines_catalog:Pooled",
+        "cut_runs": "tests.pipeline.lines_catalog:CutRuns",
+        "what_is_left": "tests.pipeline.lines_catalog:WhatIsLeft",
     },
 )
 
@@ -219,3 +223,47 @@ class Pooled(Stage[StageConfig]):
         again = yield [corpus.task(f"{here}:sketch", "again", view) for view in views]
         rows = [receipt.value["rows"] for receipt in [*receipts, *again]]
         return Artefacts(record={"rows": rows})
+
+
+class CutRunsConfig(StageConfig):
+    letters: str = setting("x", about="Letters that are cut")
+    at_least: int = threshold(1, about="Shortest run that is cut, in bytes", ge=1)
+
+
+class CutRuns(Stage[CutRunsConfig]):
+    name = "cut_runs"
+    version = 1
+    Config = CutRunsConfig
+    summary = "Cuts runs of some letters"
+    columns = pa.schema([pa.field("runs", pa.list_(pa.list_(pa.int32())))])
+    cuts = True
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        run = re.compile(f"[{self.config.letters}]+".encode())
+        texts = [text.encode() for text in batch.table["text"].to_pylist()]
+        return pa.table(
+            {"runs": pa.array([[list(m.span()) for m in run.finditer(text)] for text in texts])},
+            schema=self.columns,
+        )
+
+    def decide(self, annotations: pa.Table) -> Verdicts:
+        least, reason = self.config.at_least, f"run_of_{self.config.letters}"
+        cuts = [
+            [{"start": a, "end": b, "reason": reason} for a, b in runs if b - a >= least]
+            for runs in annotations["runs"].to_pylist()
+        ]
+        kept = Verdicts.keep_all(annotations.num_rows)
+        return Verdicts(kept.verdict, kept.score, kept.threshold, pa.array(cuts, CUTS))
+
+
+class WhatIsLeft(Stage[StageConfig]):
+    name = "what_is_left"
+    version = 1
+    Config = StageConfig
+    summary = "Notes the text that cuts leave"
+    columns = pa.schema([pa.field("left", pa.large_string())])
+    drops = False
+    reads_cuts = True
+
+    def annotate(self, batch: Batch) -> pa.Table:
+        return pa.table({"left": cut_texts(batch.table["text"], batch.cuts)})

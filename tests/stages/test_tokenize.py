@@ -6,12 +6,15 @@ import random
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tokenizers
 from pydantic import ValidationError
 
 from manifests.checksum import sha256_of_file
-from stages.tokenize import TokenizeConfig
+from pipeline.cuts import SPANS
+from pipeline.stage import Batch
+from stages.tokenize import Tokenize, TokenizeConfig
 from stages.tokenizer.control import QWEN_CONTROL_TOKENS, TEXT_CONTROL_TOKENS
 from stages.tokenizer.encode import LONGEST_BLANK, load_tokenizer
 from stages.tokenizer.make import write_copied, write_qwen, write_trained
@@ -160,6 +163,22 @@ def test_the_ledger_holds_the_tokens_of_every_document(tmp_path):
     assert record["sha256"] == sha256_of_file(folder / "tokenizer.json")
     assert 10_000 <= record["sample_bytes"] < 16_000  # the last document is taken whole
     assert 1 < record["bytes_per_token"] < 10
+
+
+def test_what_was_cut_is_neither_tokenized_nor_counted(trained):
+    folder, _ = trained
+    texts = pa.chunked_array([["one\nmenu\ntwo", "whole", "menu é"]], pa.large_string())
+    spans = [[{"start": 4, "end": 9}], [], [{"start": 0, "end": 5}]]
+    artefacts = {"tokenizer": folder / "tokenizer.json"}
+    stage = Tokenize(TokenizeConfig())
+    for cuts, expected in (
+        (pa.array(spans, SPANS), ["one\ntwo", "whole", "é"]),
+        (None, texts.to_pylist()),
+    ):
+        batch = Batch(pa.table({"text": texts}), np.arange(3), artefacts, cuts)
+        ledger = stage.annotate(batch)
+        assert [decoded(folder, tokens) for tokens in ledger["tokens"].to_pylist()] == expected
+        assert ledger["n_bytes"].to_pylist() == [len(text.encode()) for text in expected]
 
 
 def test_the_sample_depends_on_neither_parts_nor_order(tmp_path):
