@@ -6,8 +6,8 @@ benchmark stands, nearly all, are done then. The others are scanned once more, w
 
 Around hits of a sequence s of |s| words, windows are made so that the LCS never sees a whole long
 document, in which it would always find its 60 % (FACTS of the literal rule: 20 of 20 clean texts
-of 4,096 words). Hits that start within |s| words of the first one of a window share it; a window
-reaches from |s| words before its first hit to |s| words behind its last one.
+of 4,096 words). Hits that start within |s| words of the first one of a window share it; how far it
+reaches is the mode's (``window.py``).
 """
 
 from __future__ import annotations
@@ -17,21 +17,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import Gate, lookup, rolling
+from stages.decontaminate.gate import Gate, candidates, lookup, rolling
 from stages.decontaminate.index import Booleans, Index
 from stages.decontaminate.lcs import lcs_prefix, lcs_spans
+from stages.decontaminate.markup import without_markup
+from stages.decontaminate.window import MODES, Mode, window_bounds
 from stages.words import I64, U8, U64, Alphabet, alphabet, scan_words
 
 MAX_HITS = 1 << 20
 """n-gram hits of one document that are looked at; a document with more is marked as capped."""
 MAX_MATCHES = 64
 """Matches of one document that are kept: the best by ratio, then by length."""
-FLOOR_RATIO = 0.25
+FLOOR_RATIO = 0.4
 """Matches below this ratio are not kept, so no threshold may be lower."""
+
+_ANYWHERE = 8
+"""Short sequences of fewer words must stand alone in the text, between line breaks, punctuation,
+tags or the ends; "how to start a blog" inside of a sentence is no copy of that question."""
 
 _ROW, _SEQUENCE, _START, _END, _ITEM_START, _ITEM_END, _HITS, _LCS, _SHORTER = range(9)
 _FIELDS = 9
-_ONE = np.uint64(1)
 
 
 class Found(NamedTuple):
@@ -53,18 +58,6 @@ class Found(NamedTuple):
 
 
 @compiled
-def _candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
-    """Writes the places of n-grams that pass the filter; no branch, so that loads overlap."""
-    bits = np.uint64(len(gate.filter) * 64 - 1)
-    number = 0
-    for i in range(count):
-        bit = (grams[i] >> np.uint64(20)) & bits
-        places[number] = i
-        number += int((gate.filter[bit >> np.uint64(6)] >> (bit & np.uint64(63))) & _ONE)
-    return number
-
-
-@compiled
 def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
     if len(gate.offsets) < 2:
         return False
@@ -73,7 +66,7 @@ def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
     while at + gate.n <= count:
         size = min(count - at, block + gate.n - 1)
         number = rolling(words[at:], size, gate.n, grams)
-        for k in range(_candidates(grams, number, gate, places)):
+        for k in range(candidates(grams, number, gate, places)):
             if lookup(grams[places[k]], gate) >= 0:
                 return True
         at += block
@@ -113,7 +106,7 @@ def _collect(
 ) -> tuple[int, bool]:
     """Writes hits (sequence, first word) in the order of words; says whether some were left out."""
     hits = 0
-    for c in range(_candidates(grams, number, gate, scratch)):
+    for c in range(candidates(grams, number, gate, scratch)):
         row = lookup(grams[scratch[c]], gate)
         if row < 0:
             continue
@@ -136,15 +129,114 @@ def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
 
 
 @compiled
+def _long_matches(
+    row: int,
+    text: tuple[U64, I64, I64, int],
+    hits: tuple[I64, I64],
+    items: tuple[U64, I64],
+    n: int,
+    window: tuple[bool, float],
+    floor: float,
+    found: I64,
+    used: int,
+) -> tuple[I64, int]:
+    """Adds the matches of sequences that have n-gram hits, a window at a time."""
+    words, starts, ends, count = text
+    sequences, places = hits
+    tokens, token_offsets = items
+    aligned, slack = window
+    order = np.argsort(sequences, kind="mergesort")
+    first = 0
+    while first < len(order):
+        s = sequences[order[first]]
+        item = tokens[token_offsets[s] : token_offsets[s + 1]]
+        opening = places[order[first]]
+        last = first
+        while (
+            last + 1 < len(order)
+            and sequences[order[last + 1]] == s
+            and places[order[last + 1]] - opening <= len(item)
+        ):
+            last += 1
+        low, high = window_bounds(
+            words, count, item, opening, places[order[last]], n, aligned, slack
+        )
+        shorter = min(count, len(item))
+        length, _, _ = lcs_prefix(words[low:high], item)
+        if length >= floor * shorter:
+            spans = lcs_spans(words[low:high], item)
+            if used == len(found):
+                found = _grown(found, used)
+            found[used] = (
+                row,
+                s,
+                starts[low + spans[1]],
+                ends[low + spans[2] - 1],
+                spans[3],
+                spans[4],
+                last - first + 1,
+                length,
+                shorter,
+            )
+            used += 1
+        first = last + 1
+    return found, used
+
+
+@compiled
+def _whole_matches(
+    row: int,
+    raw: U8,
+    text: tuple[U64, I64, I64, int],
+    hits: tuple[I64, I64],
+    items: tuple[U64, I64],
+    found: I64,
+    used: int,
+) -> tuple[I64, int]:
+    """Adds the short sequences that stand whole in a text; those of fewer than ``_ANYWHERE``
+    words only where they stand alone. ``raw`` are the text's bytes, with its markup."""
+    words, starts, ends, count = text
+    sequences, places = hits
+    tokens, token_offsets = items
+    for k in range(len(sequences)):
+        s = sequences[k]
+        item = tokens[token_offsets[s] : token_offsets[s + 1]]
+        size = len(item)
+        at = places[k]
+        if at + size > count:
+            continue
+        j = 0
+        while j < size and words[at + j] == item[j]:
+            j += 1
+        if j < size:
+            continue
+        last = at + size - 1
+        if size < _ANYWHERE:
+            before = ends[at - 1] if at > 0 else 0
+            after = starts[last + 1] if last + 1 < count else len(raw)
+            if not (
+                _delimited(raw, before, starts[at], at == 0)
+                and _delimited(raw, ends[last], after, last + 1 == count)
+            ):
+                continue
+        if used == len(found):
+            found = _grown(found, used)
+        found[used] = (row, s, starts[at], ends[last], 0, size, 1, size, size)
+        used += 1
+    return found, used
+
+
+@compiled
 def _match_rows(
+    raw: U8,
     data: U8,
     offsets: I64,
     rows: I64,
     letters: Alphabet,
     long: Gate,
     short: Gate,
-    tokens: U64,
-    token_offsets: I64,
+    items: tuple[U64, I64],
+    window: tuple[bool, float],
     max_hits: int,
     floor: float,
 ) -> tuple[I64, Booleans]:
@@ -165,72 +257,28 @@ def _match_rows(
     for r in range(len(rows)):
         begin, finish = offsets[rows[r]], offsets[rows[r] + 1]
         count = scan_words(data, begin, finish, letters, words, starts, ends)
-        hits = 0
+        text = (words, starts, ends, count)
         if len(long.offsets) > 1:
             number = rolling(words, count, long.n, grams)
             hits, capped[r] = _collect(grams, number, long, scratch, sequences, places)
-        order = np.argsort(sequences[:hits], kind="mergesort")
-        first = 0
-        while first < hits:
-            s = sequences[order[first]]
-            item = tokens[token_offsets[s] : token_offsets[s + 1]]
-            opening = places[order[first]]
-            last = first
-            while (
-                last + 1 < hits
-                and sequences[order[last + 1]] == s
-                and places[order[last + 1]] - opening <= len(item)
-            ):
-                last += 1
-            low = max(0, opening - len(item))
-            high = min(count, places[order[last]] + long.n + len(item))
-            window = words[low:high]
-            shorter = min(count, len(item))
-            length, _, _ = lcs_prefix(window, item)
-            if length >= floor * shorter:
-                spans = lcs_spans(window, item)
-                if used == len(found):
-                    found = _grown(found, used)
-                found[used] = (
-                    r,
-                    s,
-                    starts[low + spans[1]],
-                    ends[low + spans[2] - 1],
-                    spans[3],
-                    spans[4],
-                    last - first + 1,
-                    length,
-                    shorter,
-                )
-                used += 1
-            first = last + 1
-        hits = 0
+            found, used = _long_matches(
+                r,
+                text,
+                (sequences[:hits], places[:hits]),
+                items,
+                long.n,
+                window,
+                floor,
+                found,
+                used,
+            )
         if len(short.offsets) > 1:
             number = rolling(words, count, short.n, grams)
             hits, over = _collect(grams, number, short, scratch, sequences, places)
             capped[r] = capped[r] or over
-        for k in range(hits):
-            s = sequences[k]
-            item = tokens[token_offsets[s] : token_offsets[s + 1]]
-            size = len(item)
-            at = places[k]
-            if at + size > count:
-                continue
-            same = True
-            for j in range(size):
-                if words[at + j] != item[j]:
-                    same = False
-                    break
-            gap = ends[at - 1] if at > 0 else 0
-            same = same and _delimited(data, begin + gap, begin + starts[at], at == 0)
-            last = at + size - 1
-            gap = starts[last + 1] if last + 1 < count else finish - begin
-            same = same and _delimited(data, begin + ends[last], begin + gap, last + 1 == count)
-            if same:
-                if used == len(found):
-                    found = _grown(found, used)
-                found[used] = (r, s, starts[at], ends[last], 0, size, 1, size, size)
-                used += 1
+            found, used = _whole_matches(
+                r, raw[begin:finish], text, (sequences[:hits], places[:hits]), items, found, used
+            )
     return found[:used], capped
 
 
@@ -252,23 +300,29 @@ def _in_characters(data: U8, offsets: I64, rows: I64, found: I64) -> None:
         found[k, 2] = start
 
 
-def find_matches(data: U8, offsets: I64, index: Index, max_hits: int = MAX_HITS) -> Found:
-    """The matches of all rows of a column of texts (its buffers), at or above ``FLOOR_RATIO``."""
+def find_matches(
+    raw: U8, offsets: I64, index: Index, mode: Mode = MODES["paper"], max_hits: int = MAX_HITS
+) -> Found:
+    """The matches of all rows of a column of texts (its buffers), at or above ``FLOOR_RATIO``.
+
+    ``mode`` must be the one that the index was built for."""
     letters = alphabet()
+    data = without_markup(raw, offsets) if mode.markup else raw
     opened = open_rows(data, offsets, letters, index.long, index.short)
     rows = np.flatnonzero(opened).astype(np.int64)
     capped = np.zeros(len(offsets) - 1, bool)
     if not len(rows):
         return _found(np.zeros((0, _FIELDS), np.int64), capped)
     found, over = _match_rows(
+        raw,
         data,
         offsets,
         rows,
         letters,
         index.long,
         index.short,
-        index.tokens,
-        index.offsets,
+        (index.tokens, index.offsets),
+        (mode.aligned, mode.slack),
         max_hits,
         FLOOR_RATIO,
     )

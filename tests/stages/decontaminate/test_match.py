@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -14,48 +15,60 @@ from hypothesis import strategies as st
 from stages.decontaminate.benchmark import Sequence
 from stages.decontaminate.index import Index, build_index, load_index, save_index
 from stages.decontaminate.match import FLOOR_RATIO, MAX_MATCHES, Found, find_matches
+from stages.decontaminate.window import MODES, Mode
 from stages.words import text_buffers
 from tests.stages.decontaminate.test_lcs import lcs_length
 
 SHORT = 3
+PLAIN = Mode(n=0, aligned=False, slack=1.0, markup=False)
+ALIGNED = Mode(n=0, aligned=True, slack=0.125, markup=True)
 
 Key = tuple[tuple[str, ...], int, int, int]
 
 
-def index_of(items: list[str], n: int, common: int = 100) -> Index:
+def index_of(items: list[str], n: int, common: int = 100, whole: int = 0) -> Index:
     sequences = [Sequence("b", str(i), "question", text) for i, text in enumerate(items)]
-    return build_index(sequences, n, SHORT, common)[0]
+    return build_index(sequences, n, SHORT, common, whole)[0]
 
 
-def found_in(texts: list[str], index: Index) -> Found:
-    return find_matches(*text_buffers(pa.array(texts, pa.large_string())), index)
+def found_in(texts: list[str], index: Index, mode: Mode = PLAIN) -> Found:
+    return find_matches(*text_buffers(pa.array(texts, pa.large_string())), index, mode)
+
+
+def places(item: list[str], gram: list[str]) -> list[int]:
+    return [k for k in range(len(item)) if item[k : k + len(gram)] == gram]
 
 
 def brute_force(
-    document: list[str], gaps: list[str], items: list[list[str]], n: int
+    document: list[str], gaps: list[str], items: list[list[str]], n: int, whole: int, mode: Mode
 ) -> Counter[Key]:
     """(words of the item, hits, lcs, shorter) of every match, by the rule as it is written down:
     ``gaps[i]`` is what stands before word i, the last one what ends the document."""
     found: Counter[Key] = Counter()
-    for item in {tuple(item): None for item in items if item}:
+    for item in [list(words) for words in {tuple(item): None for item in items if item}]:
         size = len(item)
-        if SHORT <= size < n:
-            for at in range(len(document) - size + 1):
-                whole = tuple(document[at : at + size]) == item
+        if SHORT <= size < whole:
+            for at in places(document, item):
                 before = at == 0 or gaps[at].strip(" ,\t")
                 after = at + size == len(document) or gaps[at + size].strip(" ,\t")
-                if whole and before and after:
-                    found[item, 1, size, size] += 1
-        grams = {item[k : k + n] for k in range(size - n + 1)}
-        hits = [i for i in range(len(document)) if tuple(document[i : i + n]) in grams]
+                if size >= 8 or (before and after):
+                    found[tuple(item), 1, size, size] += 1
+        if size < whole:
+            continue
+        grams = [item[k : k + n] for k in range(size - n + 1)]
+        hits = [i for i in range(len(document)) if document[i : i + n] in grams]
         while hits:
-            window = [hit for hit in hits if hit - hits[0] <= size]
-            hits = hits[len(window) :]
-            low, high = max(0, window[0] - size), window[-1] + n + size
-            length = lcs_length(document[low:high], item)
+            near = [hit for hit in hits if hit - hits[0] <= size]
+            hits = hits[len(near) :]
+            low, high = near[0] - size, near[-1] + n + size
+            if mode.aligned:
+                more = math.ceil(size / 8)
+                low = near[0] - max(places(item, document[near[0] :][:n])) - more
+                high = near[-1] - min(places(item, document[near[-1] :][:n])) + size + more
+            length = lcs_length(document[max(0, low) : high], item)
             shorter = min(size, len(document))
             if length >= FLOOR_RATIO * shorter:
-                found[item, len(window), length, shorter] += 1
+                found[tuple(item), len(near), length, shorter] += 1
     return found
 
 
@@ -63,15 +76,22 @@ words = st.sampled_from(["a", "b", "c", "d", "e", "été", "7", "8"])
 items_strategy = st.lists(st.lists(words, max_size=16), max_size=6)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=300)
 @given(
     items_strategy,
     st.lists(st.tuples(st.lists(words, max_size=9), st.integers(0, 5)), max_size=6),
     st.lists(st.sampled_from([" ", "\n", ", ", ". ", " — "]), min_size=1, max_size=9),
-    st.sampled_from([4, 6]),
+    st.sampled_from([3, 4, 6]),
+    st.sampled_from([6, 10]),
+    st.sampled_from([PLAIN, ALIGNED]),
 )
 def test_matches_are_those_of_the_rule(
-    items: list[list[str]], pieces: list[tuple[list[str], int]], separators: list[str], n: int
+    items: list[list[str]],
+    pieces: list[tuple[list[str], int]],
+    separators: list[str],
+    n: int,
+    whole: int,
+    mode: Mode,
 ) -> None:
     # A document of noise and items, put together with changing separators.
     document: list[str] = []
@@ -79,9 +99,9 @@ def test_matches_are_those_of_the_rule(
         document += noise + (items[which] if which < len(items) else [])
     gaps = [separators[i % len(separators)] for i in range(len(document))] + [""]
     text = "".join(gap + word for gap, word in zip(gaps, document, strict=False))
-    index = index_of([" ".join(item) for item in items], n)
+    index = index_of([" ".join(item) for item in items], n, whole=whole)
     counting = [item for item in items if any(not w.isdigit() for w in item)]
-    found = found_in([text], index)
+    found = found_in([text], index, mode)
     got: Counter[Key] = Counter()
     for k in range(len(found.row)):
         item = index.sequences["text"][int(found.sequence[k])].as_py().split()
@@ -92,7 +112,7 @@ def test_matches_are_those_of_the_rule(
         part = item[found.item_start[k] : found.item_end[k]]
         assert lcs_length([w for w in cut if w], part) == found.lcs[k]
     if len(counting) == len(items) and not has_counting_gram(items, n):
-        assert got == brute_force(document, gaps, items, n)
+        assert got == brute_force(document, gaps, items, n, whole, mode)
 
 
 def has_counting_gram(items: list[list[str]], n: int) -> bool:
@@ -151,7 +171,7 @@ def test_frequent_short_sequences_do_not_match() -> None:
         Sequence("b", str(i), "question", text)
         for i, text in enumerate(["What is true now?", "Where is it dry?", *longer])
     ]
-    index, record = build_index(sequences, 6, SHORT, 4)
+    index, record = build_index(sequences, 6, SHORT, 4, whole=6)
     assert record["sequences_matched_whole"] == 1
     found = found_in(["What is true now? Where is it dry?"], index)
     assert index.sequences["text"].take(pa.array(found.sequence)).to_pylist() == [
@@ -175,6 +195,48 @@ def test_short_sequences_must_stand_alone() -> None:
         "<b>how to start a blog</b> now",
     ]
     assert sorted(set(found_in(texts, index).row)) == [0, 2, 3, 4]
+
+
+def test_sequences_of_eight_words_match_inside_of_sentences_too() -> None:
+    index = index_of(["when did the first man walk on the moon"], 13)
+    texts = [
+        "He asked when did the first man walk on the moon again",
+        "when did the first man walk",
+    ]
+    assert found_in(texts, index).row.tolist() == [0]
+
+
+def test_markup_is_no_word_in_hardened_mode() -> None:
+    question = "How many eggs do the ducks of Janet & co lay on each day of the week?"
+    text = (
+        'She <b>asked</b>:<br/><p class="q">How many <em>eggs</em> do&nbsp;the ducks of'
+        " <i>Janet</i> &amp;amp; co lay on <code>each</code> day of <b>the</b> week?</p>"
+    )
+    hardened = MODES["hardened"]
+    sequences = [Sequence("b", "0", "question", question)]
+    index, _ = build_index(sequences, hardened.n, 5, 100, markup=True)
+    found = found_in([text], index, hardened)
+    assert found.lcs.tolist() == [16]
+    assert text[found.start[0] : found.end[0]].startswith("How many <em>eggs")
+    assert text[found.start[0] : found.end[0]].endswith("<b>the</b> week")
+
+
+def test_a_quotation_of_the_same_law_is_no_copy() -> None:
+    """Thirteen of twenty words stand there in order, but not where the item has them."""
+    item = (
+        "The right of American citizens to petition the government for a redress of grievances is"
+        " protected under the First Amendment"
+    )
+    page = (
+        "the right of the people peaceably to assemble, and to petition the government for a"
+        " redress of grievances. 41 1 st Amendment to the United States Constitution"
+    )
+    hardened = MODES["hardened"]
+    found = {
+        mode: found_in([f"Congress shall not abridge {page}"], index_of([item], 5), mode)
+        for mode in (hardened._replace(aligned=False, slack=1.0), hardened)
+    }
+    assert [int(one.lcs[0]) for one in found.values()] == [13, 12]
 
 
 def test_repetition_takes_bounded_time_and_is_reported() -> None:
