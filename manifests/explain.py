@@ -12,9 +12,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.documents import find_documents
 from manifests.fates import part_files
 from manifests.manifest import Manifest
-from manifests.schema import KEEP, ROLE, ROLE_DOCUMENT, ROLE_MATCHES
+from manifests.schema import KEEP, ROLE, ROLE_DOCUMENT, ROLE_MATCHES, SURVIVOR
 
 _LONG_LIST = 16
 """Lists longer than this are shown by their length (the tokens of a document, for one)."""
@@ -56,6 +57,11 @@ class Step:
     references: dict[str, str] = field(default_factory=dict)
     matches: list[Match] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
+
+    @property
+    def witness(self) -> str | None:
+        """The id of the kept document that this one was dropped for."""
+        return self.references[SURVIVOR].split(" ")[0] if SURVIVOR in self.references else None
 
 
 @dataclass
@@ -212,17 +218,9 @@ def _cuts(spans: list[dict[str, Any]], text: str) -> list[Cut]:
 
 def _reference(manifest: Manifest, identity: bytes) -> str:
     """Another document as ``id (source: locator)``."""
-    for _, files in part_files(manifest):
-        path = manifest.workspace / files.filter(pl.col("role") == "documents")["path"][0]
-        found = (
-            pl.scan_parquet(path)
-            .filter(pl.col("id") == identity)
-            .select(pl.col("source").cast(pl.String), "locator")
-            .collect()
-        )
-        if len(found):
-            return f"{identity.hex()} ({found['source'][0]}: {found['locator'][0]})"
-    return identity.hex()
+    name = identity.hex()
+    found = find_documents(manifest, [name], characters=0).get(name)
+    return f"{name} ({found.source}: {found.locator})" if found else name
 
 
 def _place(manifest: Manifest, identity: bytes) -> str:

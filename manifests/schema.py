@@ -63,6 +63,10 @@ ROLE = b"tamis.role"
 ROLE_DOCUMENT = b"document"
 """The annotation is the id of another document (a survivor, a witness)."""
 
+SURVIVOR = "survivor"
+"""The annotation of a deduplication that holds the document kept in place of this one; null for
+what it keeps."""
+
 ROLE_MATCHES = b"matches"
 """A list of structs with ``start`` and ``end``: character offsets into the document's text."""
 

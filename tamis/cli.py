@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 
-from manifests.explain import NotFoundError
-from manifests.manifest import ManifestError, load_manifest
+from manifests.explain import NotFoundError, Story
+from manifests.manifest import load_manifest
+from manifests.reasons import sample_dropped
 from manifests.schema import KEEP
-from pipeline.build import FAILURE_FILE, WorkspaceBusyError, last_build
-from pipeline.engine import TaskFailedError
+from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
-from tamis import api
+from tamis import api, reports
+from tamis.benchmarks import benchmark_settings
+from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
+from tamis.story import show_story, stories_data, witnesses_of
 from tamis.summary import (
     show_build,
     show_diff,
     show_places,
     show_plan,
-    show_story,
     show_verification,
 )
 
@@ -60,11 +59,6 @@ corpus grows. Nothing is computed twice, so every command can be interrupted and
 Stages: {", ".join(CATALOG.stages)}.
 """,
 )
-P = ParamSpec("P")
-_PLAIN_WIDTH = 132
-"""Columns of the tables where the output is a file or a pipe."""
-out = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH)
 
 
 class EngineName(StrEnum):
@@ -72,35 +66,6 @@ class EngineName(StrEnum):
 
     local = "local"
     ray = "ray"
-
-
-def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, with faults of input, recipe or workspace told in plain words: exit code 2 for
-    what the user gave, 1 for a task that failed, 130 for Ctrl-C."""
-
-    @functools.wraps(command)
-    def told(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (RecipeError, ManifestError, WorkspaceBusyError, NotFoundError) as error:
-            message, code = str(error), 2
-        except TaskFailedError as error:
-            message = (
-                f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
-                " mend the cause and run the same command again; it goes on from here."
-            )
-            code = 1
-        except OSError as error:
-            message, code = f"{error.filename or 'a file'}: {error.strerror or error}", 1
-        except KeyboardInterrupt:
-            message = "Interrupted. Nothing is lost: the same command goes on from here."
-            code = 130
-        else:
-            return
-        err.print(Text(message), soft_wrap=True)
-        raise typer.Exit(code)
-
-    return told
 
 
 RecipePath = Annotated[Path, typer.Argument(help="The recipe, a YAML file.")]
@@ -173,67 +138,130 @@ def run(
     keep: Annotated[
         Path | None, typer.Option("--out", help="Keep the workspace with its ledgers here.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=0, help="Documents to show.")] = 20,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Documents to show, dropped ones first. Default: 20, and none where clusters or"
+            " contamination are shown.",
+        ),
+    ] = None,
+    clusters: reports.Clusters = 10,
+    members: reports.Members = 5,
+    compared: reports.Compared = False,
+    benchmarks: reports.Benchmarks = None,
+    hits: reports.Hits = 20,
+    as_json: reports.AsJson = False,
 ) -> None:
-    """Try one stage on a few files: a table of what was kept and dropped, with reasons."""
+    """Try one stage on a few files: a table of what was kept and dropped, with reasons.
+
+    Deduplication then shows its largest clusters, decontamination the benchmark items that it
+    found, any other stage documents with its verdicts.
+    """
     folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
+    settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
     try:
         with closing(observer_for()) as observer:
             built = api.run_stage(
-                stage,
-                files,
-                recipe=recipe,
-                workspace=folder,
-                settings=setting or [],
-                observer=observer,
+                stage, files, recipe=recipe, workspace=folder, settings=settings, observer=observer
             )
-        show_build(out, built.manifest, built.steps, built.seconds)
+        manifest = built.manifest
+        report = reports.report_on(
+            manifest,
+            stage,
+            reports.Wishes(clusters, members, compared, hits),
+        )
+        shown = rows if rows is not None else 20 if report is None else 0
+        if as_json:
+            data = {"stage": manifest.stage(stage), **(report.data() if report else {})}
+            stories = [asdict(story) for story in _stories(folder, stage, shown)]
+            out.print_json(json.dumps({**data, "documents": stories}, default=str))
+            return
+        show_build(out, manifest, built.steps, built.seconds)
         if keep is not None:
-            show_places(out, built.manifest)
-        _show_ledger(folder, stage, rows)
+            show_places(out, manifest)
+        if report:
+            report.show(out)
+        for story in _stories(folder, stage, shown):
+            show_story(out, story)
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show_ledger(folder: Path, stage: str, rows: int) -> None:
+def _stories(folder: Path, stage: str, rows: int) -> Iterator[Story]:
     """The first documents of the sample with the stage's verdicts; dropped ones first."""
     manifest = load_manifest(folder)
-    identities: list[tuple[str, str, bool]] = []
+    identities: list[tuple[str, bool]] = []
     for part in manifest.files.filter(pl.col("stage") == "ingest")["part"]:
         files = manifest.files.filter(pl.col("part") == part)
         ids = pl.read_parquet(
-            folder / files.filter(pl.col("role") == "documents")["path"][0],
-            columns=["id", "locator"],
-        )
+            folder / files.filter(pl.col("role") == "documents")["path"][0], columns=["id"]
+        )["id"]
         verdicts = files.filter((pl.col("stage") == stage) & (pl.col("role") == "verdicts"))
         if len(verdicts):
             verdict = pl.read_parquet(folder / verdicts["path"][0])["verdict"].cast(pl.String)
         else:
             verdict = pl.Series([KEEP] * len(ids))
-        for (identity, locator), word in zip(ids.rows(), verdict, strict=True):
-            identities.append((identity.hex(), locator, word == KEEP))
-    for identity, _, _ in sorted(identities, key=lambda item: item[2])[:rows]:
+        for identity, word in zip(ids, verdict, strict=True):
+            identities.append((identity.hex(), word == KEEP))
+    for identity, _ in sorted(identities, key=lambda item: item[1])[:rows]:
         for story in api.explain(folder, identity):
             story.steps = [step for step in story.steps if step.stage == stage] or story.steps
-            show_story(out, story)
+            yield story
 
 
 @app.command()
 @told_plainly
 def explain(
     workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
-    document: Annotated[str, typer.Argument(help="Its id, locator, URL, or a piece of its text.")],
+    document: Annotated[
+        str | None, typer.Argument(help="Its id, locator, URL, or a piece of its text.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Documents to show when several match.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a document: some that were dropped for this reason, such as"
+            " near_duplicate, or contaminated for all benchmarks."
+        ),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(min=1, help="With --reason: how many, chosen by hashes of their ids."),
+    ] = 10,
+    seed: Annotated[
+        int, typer.Option(help="With --reason: another number chooses other documents.")
+    ] = 0,
+    compared: reports.Compared = False,
+    as_json: reports.AsJson = False,
 ) -> None:
-    """Follow one document through every stage, with scores, thresholds and witnesses."""
-    stories = api.explain(workspace, document, limit)
+    """Follow one document through every stage, with scores, thresholds and witnesses.
+
+    To see whether a stage is right, read a sample of what it drops:
+    tamis explain corpus/sample --reason near_duplicate --sample 10 --differences
+    """
+    if (document is None) == (reason is None):
+        raise NotFoundError(
+            "name a document (its id, locator, URL, or a piece of its text), or a reason:"
+            " --reason near_duplicate."
+        )
+    manifest = api.load_manifest(workspace)
+    if reason is not None:
+        ids = sample_dropped(manifest, reason, sample, seed)
+        stories = [story for name in ids for story in api.explain(workspace, name)]
+    else:
+        stories = api.explain(workspace, document or "", limit)
+    witnesses = witnesses_of(manifest, stories) if compared else {}
     if as_json:
-        out.print_json(json.dumps([asdict(story) for story in stories], default=str))
+        out.print_json(json.dumps(stories_data(stories, witnesses), default=str))
         return
     for story in stories:
-        show_story(out, story)
+        show_story(out, story, witnesses)
+
+
+app.command()(told_plainly(reports.clusters))
+app.command()(told_plainly(reports.contamination))
 
 
 @app.command()
@@ -241,7 +269,7 @@ def explain(
 def diff(
     before: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
     after: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: reports.AsJson = False,
 ) -> None:
     """Say what changed between two corpora: causes first, then effects, then the documents.
 

@@ -8,23 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from manifests.diff import Diff, kept_by, tokens_measure
-from manifests.explain import Story
 from manifests.manifest import Manifest
-from manifests.schema import KEEP
 from manifests.verify import Verification
 from pipeline.build import StepTime
 from pipeline.plan import UP_TO_DATE, StagePlan
+from tamis.printable import one_line
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
-_CUTS = 20
-"""Cuts shown of a document; the rest are added up."""
 _BY_REASON = "dropped by reason"
 _WIDE = 110
 """Columns from which on the table of stages is shown whole."""
@@ -242,59 +239,6 @@ def show_plan(console: Console, plans: list[StagePlan]) -> None:
         console.print("Everything is up to date.")
 
 
-def show_story(console: Console, story: Story) -> None:
-    """One document through every stage."""
-    console.print(f"[bold]{story.id}[/]  {escape(story.source)}: {escape(_short(story.locator))}")
-    if story.url:
-        console.print(f"  {escape(_short(story.url))}", highlight=False)
-    excerpt = _short(story.text[:240])
-    console.print(Text(f"  {story.n_bytes:,} bytes: {excerpt}…", style="dim"))
-    for step in story.steps:
-        console.print(_step_lines(step))
-    console.print(Text.assemble(("→ ", "bold"), (story.outcome, "bold")))
-
-
-def _step_lines(step: Any) -> RenderableType:
-    verdict = step.verdict or "noted"
-    style = "red" if step.verdict not in (None, KEEP) else "green" if step.verdict else "dim"
-    line = Text.assemble((f"{step.stage:<14}", "bold"), (verdict, style))
-    if step.score is not None and step.threshold is not None:
-        sign = ">" if step.score > step.threshold else "<" if step.score < step.threshold else "="
-        line.append(f"  {step.score:g} {sign} {step.threshold:g}")
-    lines: list[RenderableType] = [line]
-    facts = ", ".join(f"{name} {_value(value)}" for name, value in step.annotations.items())
-    if facts:
-        lines.append(Text(f"    {facts}", style="dim"))
-    for name, reference in step.references.items():
-        lines.append(Text(f"    {name}: {_short(reference)}"))
-    for match in step.matches:
-        facts = ", ".join(
-            f"{name} {_value(value)}" for name, value in match.facts.items() if name != "item_text"
-        )
-        lines.append(Text(f"    characters {match.start}-{match.end}: {facts}"))
-        lines.append(Text(f"      document: {_short(match.text)}", style="yellow"))
-        if "item_text" in match.facts:
-            lines.append(Text(f"      item:     {_short(str(match.facts['item_text']))}", "yellow"))
-    for cut in step.cuts[:_CUTS]:
-        lines.append(Text(f"    cut bytes {cut.start}-{cut.end}: {cut.reason}"))
-        lines.append(Text(f"      document: {_short(cut.text)}", style="yellow"))
-    if len(step.cuts) > _CUTS:
-        size = sum(cut.end - cut.start for cut in step.cuts[_CUTS:])
-        lines.append(Text(f"    and {len(step.cuts) - _CUTS} more cuts, {size:,} bytes"))
-    return Group(*lines)
-
-
-def _value(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else _short(str(value), 120)
-
-
-def _short(text: str, most: int = 300) -> str:
-    """One line of at most so many characters, without control characters: what was crawled must
-    not steer a terminal."""
-    flat = " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in text).split())
-    return flat if len(flat) <= most else f"{flat[: most - 1]}…"
-
-
 def show_diff(console: Console, diff: Diff) -> None:
     """Causes, then effects, then the documents that moved."""
     console.print(f"[bold]{diff.before}[/] → [bold]{diff.after}[/]")
@@ -334,11 +278,11 @@ def show_diff(console: Console, diff: Diff) -> None:
     for move in diff.moves:
         console.print(f"[bold]{move.documents:,}[/] documents: {move.before} → {move.after}")
         for locator in move.sample:
-            console.print(f"    {escape(_short(locator))}", highlight=False, style="dim")
+            console.print(f"    {escape(one_line(locator))}", highlight=False, style="dim")
 
 
 def _shown(value: Any) -> str:
-    return "—" if value is None else escape(_short(str(value), 100))
+    return "—" if value is None else escape(one_line(str(value), 100))
 
 
 def _change(before: int | None, after: int | None) -> str:

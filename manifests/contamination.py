@@ -1,0 +1,197 @@
+"""Contamination: which benchmark items stand in which documents, from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.documents import find_documents
+from manifests.fates import part_files
+from manifests.manifest import Manifest
+
+MATCHES = "matches"
+"""The annotation of a decontamination that holds a document's matches."""
+
+CONTEXT = 100
+"""Characters of the document that a hit carries on either side of the match."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A benchmark item found in a document: the best match of the two, by ratio, then by words.
+
+    ``start:end`` are characters of the document, ``item_start:item_end`` of the item's
+    ``sequence``; ``text`` and ``item_text`` stand there, ``before`` and ``after`` around ``text``.
+    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``).
+    """
+
+    id: str
+    source: str
+    locator: str
+    benchmark: str
+    item: str
+    sequence: str
+    start: int
+    end: int
+    item_start: int
+    item_end: int
+    ngram_hits: int
+    lcs: int
+    item_words: int
+    ratio: float
+    before: str
+    text: str
+    after: str
+    item_text: str
+
+
+@dataclass(frozen=True)
+class BenchmarkHits:
+    """A benchmark: its items, those that stand in a document, these documents and their bytes."""
+
+    benchmark: str
+    items: int
+    items_hit: int
+    documents: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """What a decontamination found: benchmarks in the order of their names, how many pairs of item
+    and document there are, and some of them, the least sure first."""
+
+    stage: str
+    benchmarks: list[BenchmarkHits]
+    pairs: int
+    hits: list[Hit]
+
+
+Rule = Callable[[pl.DataFrame], pl.Series]
+"""Says of matches (a row each, a column for every field) which ones count."""
+
+
+def decontaminations(manifest: Manifest) -> list[str]:
+    """The stages whose ledgers hold matches with benchmark items, in the order they ran."""
+    found = manifest.files.filter(pl.col("role") == "annotations")
+    first = dict(found.unique("stage", keep="first").select("stage", "path").rows())
+    return [
+        name
+        for name in manifest.stage_names
+        if name in first and _holds_matches(manifest.workspace / first[name])
+    ]
+
+
+def contamination(
+    manifest: Manifest, stage: str, counts: Rule, most: int | None = 20
+) -> Contamination:
+    """What the stage found by the rule, whatever became of the documents; at most so many hits.
+
+    Raises KeyError for a stage that is not there.
+    """
+    pieces = [_pairs(manifest, paths, counts) for paths in _ledgers(manifest, stage)]
+    pairs = pl.concat(pieces) if pieces else _NO_PAIRS
+    record = manifest.stage(stage)["record"].get("benchmarks", {})
+    by_benchmark = {
+        str(name): group
+        for (name,), group in pairs.unique(["benchmark", "id", "item"]).group_by("benchmark")
+    }
+    benchmarks = []
+    for name in sorted({*record, *by_benchmark}):
+        found = by_benchmark.get(name, _NO_PAIRS)
+        documents = found.unique("id")
+        benchmarks.append(
+            BenchmarkHits(
+                name,
+                record.get(name, {}).get("items", 0),
+                found["item"].n_unique(),
+                len(documents),
+                int(documents["n_bytes"].sum()),
+            )
+        )
+    least_sure = pairs.sort("ratio", "lcs", "benchmark", "item", "id")
+    shown = least_sure if most is None else least_sure.head(most)
+    return Contamination(stage, benchmarks, len(pairs), _hits(manifest, shown))
+
+
+_PAIR = {
+    "id": pl.String,
+    "n_bytes": pl.Int64,
+    "benchmark": pl.String,
+    "item": pl.String,
+    "sequence": pl.String,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "item_start": pl.Int64,
+    "item_end": pl.Int64,
+    "ngram_hits": pl.Int64,
+    "lcs": pl.Int64,
+    "item_words": pl.Int64,
+    "ratio": pl.Float64,
+    "item_text": pl.String,
+}
+_NO_PAIRS = pl.DataFrame(schema=_PAIR)
+
+
+def _pairs(manifest: Manifest, paths: Mapping[str, str], counts: Rule) -> pl.DataFrame:
+    """A part's pairs of document and item with the best match of each."""
+    ledger = pl.scan_parquet(manifest.workspace / paths["annotations"])
+    sizes = pl.scan_parquet(manifest.workspace / paths["documents"]).select(
+        pl.col("text").str.len_bytes().alias("n_bytes")
+    )
+    found = (
+        pl.concat([ledger.select(pl.col("id").bin.encode("hex"), MATCHES), sizes], how="horizontal")
+        .filter(pl.col(MATCHES).list.len() > 0)
+        .collect()
+        .explode(MATCHES)
+        .unnest(MATCHES)
+    )
+    counted = found.filter(counts(found))
+    best = counted.sort(
+        ["ratio", "lcs", "sequence", "start"], descending=[True, True, False, False]
+    ).unique(["id", "benchmark", "item"], keep="first", maintain_order=True)
+    # stored in 32 bits: as many digits as these hold
+    return best.with_columns(pl.col("ratio").cast(pl.Float64).round(4)).select(
+        pl.col(name).cast(kind) for name, kind in _PAIR.items()
+    )
+
+
+def _hits(manifest: Manifest, pairs: pl.DataFrame) -> list[Hit]:
+    documents = find_documents(manifest, pairs["id"])
+    hits = []
+    for pair in pairs.drop("n_bytes").iter_rows(named=True):
+        document = documents[pair["id"]]
+        start, end = pair["start"], pair["end"]
+        hits.append(
+            Hit(
+                source=document.source,
+                locator=document.locator,
+                before=document.text[max(0, start - CONTEXT) : start],
+                text=document.text[start:end],
+                after=document.text[end : end + CONTEXT],
+                **pair,
+            )
+        )
+    return hits
+
+
+def _ledgers(manifest: Manifest, stage: str) -> Iterator[dict[str, str]]:
+    """By part, the paths of its documents and of the stage's annotations."""
+    for _, files in part_files(manifest):
+        rows = files.filter((pl.col("stage") == stage) | (pl.col("role") == "documents"))
+        paths = dict(rows.select("role", "path").rows())
+        if "annotations" in paths:
+            yield paths
+
+
+def _holds_matches(annotations: Path) -> bool:
+    schema = pq.read_schema(annotations)
+    if MATCHES not in schema.names:
+        return False
+    kind = schema.field(MATCHES).type
+    return pa.types.is_list(kind) and any(f.name == "benchmark" for f in kind.value_type)

@@ -1,0 +1,90 @@
+"""Clusters shown: who was kept, who was dropped for it, and how the two texts differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from manifests.clusters import Cluster, Member
+from manifests.documents import Document, find_documents
+from manifests.manifest import Manifest
+from tamis.differences import differences, show_differences
+from tamis.printable import one_line
+
+_FIRST_WORDS = 80
+"""Characters shown of the beginning of a document."""
+
+
+def show_clusters(
+    console: Console, manifest: Manifest, clusters: Sequence[Cluster], compared: bool
+) -> None:
+    """Every cluster: its size and sources, then each kept document with those dropped for it.
+
+    The number beside a dropped document is its verified Jaccard index with the kept one; `chained`
+    stands where the two were never compared (linkage `single`). With ``compared``, what differs
+    between the two stands below.
+    """
+    texts = _texts(manifest, clusters) if compared else {}
+    for cluster in clusters:
+        sources = ", ".join(f"{source} {count:,}" for source, count in cluster.sources.items())
+        console.print(
+            Text.assemble(
+                (f"{cluster.stage}: a cluster of {cluster.size:,} documents", "bold"),
+                f", {cluster.kept:,} kept ({one_line(sources)})",
+            )
+        )
+        kept = {member.id: member for member in cluster.members if member.witness is None}
+        dropped = [member for member in cluster.members if member.witness is not None]
+        for witness in dict.fromkeys(member.witness or "" for member in dropped):
+            console.print(_kept_line(witness, kept.get(witness)), no_wrap=True, overflow="ellipsis")
+            for member in dropped:
+                if member.witness == witness:
+                    _show_dropped(console, member, texts)
+        hidden = cluster.size - cluster.kept - len(dropped)
+        if hidden:
+            console.print(f"    … and {hidden:,} more dropped documents", style="dim")
+
+
+def _show_dropped(console: Console, member: Member, texts: Mapping[str, Document]) -> None:
+    likeness = "chained" if member.jaccard is None else f"{member.jaccard:.4f}"
+    line = Text.assemble(("    dropped ", "red"), (f"{likeness:<8}", "bold"), _named(member))
+    console.print(line, no_wrap=True, overflow="ellipsis")
+    witness = texts.get(member.witness or "")
+    if witness is not None:
+        show_differences(console, texts[member.id].text, witness.text, indent=6)
+
+
+def _kept_line(identity: str, member: Member | None) -> Text:
+    if member is None:
+        return Text.assemble(("  kept    ", "green"), f"{identity} (in another corpus)")
+    return Text.assemble(("  kept    ", "green"), _named(member))
+
+
+def _named(member: Member) -> Text:
+    place = one_line(f"{member.source}: {member.locator}", 60)
+    return Text.assemble(f"{member.id} {place}  ", (one_line(member.first, _FIRST_WORDS), "dim"))
+
+
+def clusters_data(
+    manifest: Manifest, clusters: Sequence[Cluster], compared: bool
+) -> list[dict[str, Any]]:
+    """The clusters as JSON; with ``compared``, dropped members have ``differences``: what to remove
+    from their text and to add, to get the witness's."""
+    texts = _texts(manifest, clusters) if compared else {}
+    data = [asdict(cluster) for cluster in clusters]
+    for cluster in data if compared else []:
+        for member in cluster["members"]:
+            witness = texts.get(member["witness"] or "")
+            if witness is not None:
+                found = differences(texts[member["id"]].text, witness.text)
+                member["differences"] = asdict(found)
+    return data
+
+
+def _texts(manifest: Manifest, clusters: Sequence[Cluster]) -> dict[str, Document]:
+    members = [member for cluster in clusters for member in cluster.members]
+    return find_documents(manifest, (member.id for member in members))

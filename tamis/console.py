@@ -1,0 +1,53 @@
+"""Where the commands print, and how they tell faults: plainly, with an honest exit code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from manifests.explain import NotFoundError
+from manifests.manifest import ManifestError
+from pipeline.build import FAILURE_FILE, WorkspaceBusyError
+from pipeline.engine import TaskFailedError
+from pipeline.recipe import RecipeError
+
+P = ParamSpec("P")
+_PLAIN_WIDTH = 132
+"""Columns of the tables where the output is a file or a pipe."""
+out = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH)
+
+
+def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """The command, with faults of input, recipe or workspace told in plain words: exit code 2 for
+    what the user gave, 1 for a task that failed, 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (RecipeError, ManifestError, WorkspaceBusyError, NotFoundError) as error:
+            message, code = str(error), 2
+        except TaskFailedError as error:
+            message = (
+                f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
+                " mend the cause and run the same command again; it goes on from here."
+            )
+            code = 1
+        except OSError as error:
+            message, code = f"{error.filename or 'a file'}: {error.strerror or error}", 1
+        except KeyboardInterrupt:
+            message = "Interrupted. Nothing is lost: the same command goes on from here."
+            code = 130
+        else:
+            return
+        err.print(Text(message), soft_wrap=True)
+        raise typer.Exit(code)
+
+    return told

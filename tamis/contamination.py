@@ -1,0 +1,192 @@
+"""Contamination shown: every hit with its two texts aligned, and a table by benchmark."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from rapidfuzz.distance import LCSseq
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from manifests.contamination import CONTEXT, Contamination, Hit
+from manifests.contamination import contamination as find_contamination
+from manifests.manifest import Manifest
+from stages.words import hash_words
+from tamis.printable import one_line
+
+_RUN = 40
+"""Words of a common or a differing stretch that are shown; of longer ones the two ends."""
+
+
+def contamination(manifest: Manifest, stage: str, most: int | None = 20) -> Contamination:
+    """What a decontamination stage found by its rule and thresholds; see ``manifests``."""
+    config = manifest.stage(stage)["config"]
+
+    def counts(matches: pl.DataFrame) -> pl.Series:
+        # compared as they are stored, in 32 bits, as the stage does
+        lcs, ratio = matches["lcs"].to_numpy(), matches["ratio"].to_numpy()
+        enough = np.minimum(config["min_lcs"], matches["item_words"].to_numpy())
+        return pl.Series((ratio >= np.float32(config["min_ratio"])) & (lcs >= enough))
+
+    return find_contamination(manifest, stage, counts, most)
+
+
+def show_contamination(console: Console, found: Contamination) -> None:
+    """The hits, then the table by benchmark."""
+    for hit in found.hits:
+        _show_hit(console, hit)
+    if len(found.hits) < found.pairs:
+        console.print(
+            f"… and {found.pairs - len(found.hits):,} more pairs of document and item"
+            " (--hits shows more)",
+            style="dim",
+        )
+    table = Table(box=box.SIMPLE_HEAD, title="Benchmark items in the documents")
+    table.title_justify = "left"
+    table.add_column("benchmark")
+    for name in ("items", "items hit", "share", "documents", "MB"):
+        table.add_column(name, justify="right")
+    for row in found.benchmarks:
+        table.add_row(
+            escape(row.benchmark),
+            f"{row.items:,}",
+            f"{row.items_hit:,}",
+            f"{100 * row.items_hit / max(1, row.items):.1f} %",
+            f"{row.documents:,}",
+            f"{row.bytes / 1e6:,.3f}",
+        )
+    console.print(table)
+
+
+def _show_hit(console: Console, hit: Hit) -> None:
+    grams = "n-gram" if hit.ngram_hits == 1 else "n-grams"
+    console.print(
+        Text.assemble(
+            (f"{hit.benchmark} {hit.item}", "bold red"),
+            f" ({hit.sequence}) in ",
+            (hit.id, "bold"),
+            f" {one_line(f'{hit.source}: {hit.locator}', 80)}",
+        )
+    )
+    console.print(
+        f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order, ratio {hit.ratio:g},"
+        f" {hit.ngram_hits:,} {grams}, document characters {hit.start:,}-{hit.end:,}, item"
+        f" characters {hit.item_start:,}-{hit.item_end:,}",
+        style="dim",
+        highlight=False,
+    )
+    marked = not console.is_terminal or console.no_color
+    for line in aligned_lines(hit, console.width, marked):
+        console.print(line, no_wrap=True, overflow="crop")
+    console.print()
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A column of the alignment: what stands in the document and in the item. ``common`` words are
+    in the common subsequence; ``aside`` is text around it."""
+
+    document: str
+    item: str
+    common: bool = False
+    aside: bool = False
+
+    @property
+    def width(self) -> int:
+        return max(cell_len(self.document), cell_len(self.item))
+
+
+def aligned_lines(hit: Hit, width: int, marked: bool) -> Iterator[Text]:
+    """The document's window above, the item below, word under word, in lines of at most ``width``.
+
+    Words of the common subsequence are green, or, where there are no colours (``marked``), stand
+    above and below ``=``.
+    """
+    row: list[_Cell] = []
+    room = width - len("  document  ")
+    used = 0
+    for cell in _cells(hit):
+        if row and used + cell.width > room:
+            yield from _row(row, marked)
+            row, used = [], 0
+        row.append(cell)
+        used += cell.width + 1
+    if row:
+        yield from _row(row, marked)
+
+
+def _row(cells: list[_Cell], marked: bool) -> Iterator[Text]:
+    document, marks, item = Text("  document  "), Text("            "), Text("  item      ")
+    for cell in cells:
+        style = "dim" if cell.aside else "" if marked or not cell.common else "green"
+        for line, word in ((document, cell.document), (item, cell.item)):
+            line.append(word + " " * (cell.width - cell_len(word) + 1), style=style)
+        marks.append(("=" if cell.common else " ") * cell.width + " ")
+    lines = [document]
+    if any(cell.item for cell in cells):
+        lines += [marks, item] if marked else [item]
+    for line in lines:
+        line.rstrip()
+        yield line
+
+
+def _cells(hit: Hit) -> Iterator[_Cell]:
+    """Context, then the words of both texts in columns, then context."""
+    old, old_words = _words(hit.text)
+    new, new_words = _words(hit.item_text)
+    before, after = one_line(hit.before).split(" "), one_line(hit.after).split(" ")
+    # at their limit they begin and end inside a word
+    yield from _aside(before[1:] if len(hit.before) == CONTEXT else before)
+    at = (0, 0)
+    for block in LCSseq.opcodes(old, new).as_matching_blocks():
+        yield from _changed(old_words[at[0] : block.a], new_words[at[1] : block.b])
+        common = [
+            _Cell(old_words[block.a + i], new_words[block.b + i], common=True)
+            for i in range(block.size)
+        ]
+        yield from _shortened(common, "in common")
+        at = (block.a + block.size, block.b + block.size)
+    yield from _aside(after[:-1] if len(hit.after) == CONTEXT else after)
+
+
+def _aside(words: list[str]) -> Iterator[_Cell]:
+    return (_Cell(word, "", aside=True) for word in words if word)
+
+
+def _changed(old: list[str], new: list[str]) -> Iterator[_Cell]:
+    """Words that are not in common: side by side as far as they go."""
+    longer = max(len(old), len(new))
+    pad = [""] * longer
+    cells = [_Cell(a, b) for a, b in zip((old + pad)[:longer], (new + pad)[:longer], strict=True)]
+    yield from _shortened(cells, "that differ")
+
+
+def _shortened(cells: list[_Cell], what: str) -> Iterator[_Cell]:
+    left_out = len(cells) - _RUN
+    if left_out <= _RUN // 4:
+        yield from cells
+        return
+    note = f"… ({left_out:,} words {what}) …"
+    yield from cells[: _RUN // 2]
+    yield _Cell(note, note, aside=True)
+    yield from cells[-_RUN // 2 :]
+
+
+def _words(text: str) -> tuple[array[int], list[str]]:
+    """Hashes of the words that the stage compares, and how each stands in the text, with the
+    punctuation up to the next word."""
+    words = hash_words(pa.array([text], pa.large_string()))
+    data = text.encode()
+    starts = [0, *words.starts[1:].tolist(), len(data)] if len(words.starts) else []
+    shown = [one_line(data[a:b].decode(errors="replace"), 60) for a, b in pairwise(starts)]
+    return array("Q", words.hashes.tolist()), shown
