@@ -7,20 +7,30 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.words import U64, mix
+from stages.words import I64, U64, mix
 
 I32 = np.ndarray[Any, np.dtype[np.int32]]
+
+WHOLE = 13
+"""Sequences of fewer words match as a whole: with fewer, no LCS reaches the rule's 13 words."""
 
 # An odd constant with scattered bits (2^64 / golden ratio): the base of the rolling hash.
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
+_HALF = np.uint64(32)
 _FILTER_BITS = 16
-"""Bits of the filter for each n-gram: one n-gram in 16 that is not there goes to the table."""
+"""Bits of the filter for each n-gram. With three of them set in one word of 64 bits, one n-gram in
+about 130 that is not there goes on to the table, and every look costs one cache line."""
 
 
 class Gate(NamedTuple):
-    """From n-gram to sequences. ``filter`` is a bit table; ``keys`` holds n-gram hashes (0: free),
-    ``rows`` their numbers; n-gram r is of ``postings[offsets[r]:offsets[r + 1]]``."""
+    """From n-gram to sequences. ``filter`` is a Bloom filter whose bits of one n-gram lie in one
+    word (Putze, Sanders, Singler 2007); ``keys`` holds n-gram hashes (0: free), ``rows`` their
+    numbers; n-gram r is of ``postings[offsets[r]:offsets[r + 1]]``.
+
+    Words of the filter and slots of the table are taken by the upper half of the hash, so that
+    n-grams in the order of their hashes fill both from front to back.
+    """
 
     n: int
     filter: U64
@@ -37,47 +47,68 @@ def rolling(words: U64, count: int, n: int, grams: U64) -> int:
     for _ in range(n - 1):
         top *= _BASE
     state = np.uint64(0)
-    for i in range(count):
-        if i >= n:
-            state -= words[i - n] * top
+    for i in range(min(n - 1, count)):
         state = state * _BASE + words[i]
-        if i >= n - 1:
-            grams[i - n + 1] = mix(state) | _ONE
+    for i in range(n - 1, count):
+        state = state * _BASE + words[i]
+        grams[i - n + 1] = mix(state) | _ONE
+        state -= words[i - n + 1] * top
     return max(0, count - n + 1)
 
 
 @compiled
+def _place(gram: np.uint64, size: int) -> int:
+    """A number below ``size`` (at most 2^32) that grows with the hash."""
+    place: int = np.int64(((gram >> _HALF) * np.uint64(size)) >> _HALF)  # unsigned + 1 is a float
+    return place
+
+
+@compiled
+def _bits(gram: np.uint64) -> np.uint64:
+    """Three bits of a word, by the lower half of the hash (its lowest bit is always set)."""
+    first = _ONE << ((gram >> np.uint64(1)) & np.uint64(63))
+    second = _ONE << ((gram >> np.uint64(7)) & np.uint64(63))
+    return first | second | _ONE << ((gram >> np.uint64(13)) & np.uint64(63))
+
+
+@compiled
 def _fill(grams: U64, keys: U64, rows: I32, filter_words: U64) -> None:
-    cut = np.uint64(len(keys) - 1)
-    bits = np.uint64(len(filter_words) * 64 - 1)
     for row in range(len(grams)):
-        slot = (grams[row] >> _ONE) & cut
+        slot = _place(grams[row], len(keys))
         while keys[slot] != 0:
-            slot = (slot + _ONE) & cut
+            slot = slot + 1 if slot + 1 < len(keys) else 0
         keys[slot] = grams[row]
         rows[slot] = row
-        bit = (grams[row] >> np.uint64(20)) & bits
-        filter_words[bit >> np.uint64(6)] |= _ONE << (bit & np.uint64(63))
+        filter_words[_place(grams[row], len(filter_words))] |= _bits(grams[row])
 
 
 def make_gate(n: int, grams: U64, offsets: I32, postings: I32) -> Gate:
     """A gate of distinct n-gram hashes and their postings (see ``Gate``)."""
-    capacity = 1 << max(1, (len(grams) * 4 // 3).bit_length())  # at most 3/4 full
+    capacity = len(grams) * 3 // 2 + 2
     keys = np.zeros(capacity, np.uint64)
     rows = np.zeros(capacity, np.int32)
-    bits = 1 << max(6, (_FILTER_BITS * len(grams) - 1).bit_length())
-    filter_words = np.zeros(bits // 64, np.uint64)
+    filter_words = np.zeros(len(grams) * _FILTER_BITS // 64 + 1, np.uint64)
     _fill(grams, keys, rows, filter_words)
     return Gate(n, filter_words, keys, rows, offsets, postings)
 
 
 @compiled
+def candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
+    """Writes the places of n-grams that pass the filter; no branch, so that loads overlap."""
+    number = 0
+    for i in range(count):
+        bits = _bits(grams[i])
+        places[number] = i
+        number += int(gate.filter[_place(grams[i], len(gate.filter))] & bits == bits)
+    return number
+
+
+@compiled
 def lookup(gram: np.uint64, gate: Gate) -> int:
     """The number of an n-gram in the gate, or -1."""
-    cut = np.uint64(len(gate.keys) - 1)
-    slot = (gram >> _ONE) & cut
+    slot = _place(gram, len(gate.keys))
     while gate.keys[slot] != 0:
         if gate.keys[slot] == gram:
             return int(gate.rows[slot])
-        slot = (slot + _ONE) & cut
+        slot = slot + 1 if slot + 1 < len(gate.keys) else 0
     return -1

@@ -20,13 +20,10 @@ from pipeline.task import Receipt, Task, TaskRun
 from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
 from stages.decontaminate.index import build_index, load_index, save_index
 from stages.decontaminate.match import FLOOR_RATIO, Found, find_matches
+from stages.decontaminate.window import MODES
 from stages.words import text_buffers
 
 Json = Any
-
-N_GRAM = {"paper": 13, "hardened": 8}
-"""Words of the gate's n-grams by mode: Qwen2's 13; 8 finds 98 % instead of 89 % of the copies of
-which 5 to 10 % of the words were replaced."""
 
 MATCH = pa.struct(
     [
@@ -114,11 +111,13 @@ def build_index_files(run: TaskRun) -> Json:
         found, items = read_sequences(name, Path(run.locations[name]), benchmark)
         benchmarks[name] = {"sha256": sha256, "items": items, "sequences": len(found)}
         sequences += found
+    mode = MODES[config["mode"]]
     index, record = build_index(
         sequences,
-        N_GRAM[config["mode"]],
+        mode.n,
         config["short_words"],
         config["common_ngram_min_items"],
+        markup=mode.markup,
     )
     save_index(index, run.output)
     (run.output / "record.json").write_text(
@@ -170,7 +169,7 @@ class Decontaminate(Stage[DecontaminateConfig]):
         """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``)."""
         index = load_index(batch.artefacts["index"])
         data, offsets = text_buffers(batch.table["text"])
-        found = find_matches(data, offsets, index)
+        found = find_matches(data, offsets, index, MODES[self.config.mode])
         rows = batch.table.num_rows
         matches = _structs(found, index.tokens, index.offsets, index.spans, index.sequences)
         bounds = np.searchsorted(found.row, np.arange(rows + 1)).astype(np.int32)
