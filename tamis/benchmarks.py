@@ -6,8 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.recipe import RecipeError
+from pipeline.recipe import Recipe, RecipeError
+from stages.decontaminate.benchmark import BenchmarkConfig
 from stages.decontaminate.registry import DEFINITIONS, definition
+from stages.decontaminate.stage import DecontaminateConfig
 
 _SPLITS = ("_test", "_validation", "_val", "_dev", "_sample")
 """Ends of file names that say which part of a benchmark they hold. ``_train`` is not among them:
@@ -39,6 +41,22 @@ def find_benchmarks(given: Sequence[str]) -> Settings:
                 )
             found[name] = settings
     return found
+
+
+def sample_benchmarks(recipe: Recipe, stage: str) -> dict[str, BenchmarkConfig]:
+    """The benchmarks of a decontamination in a recipe, with absolute paths.
+
+    Raises RecipeError for other stages, and when there are none.
+    """
+    config = next(entry.stage.config for entry in recipe.entries if entry.name == stage)
+    if not isinstance(config, DecontaminateConfig):
+        raise RecipeError(f"--test-side is a question to decontaminate, not to `{stage}`.")
+    if not config.benchmarks:
+        raise RecipeError("--test-side needs benchmarks: name them with --benchmarks NAME=PATH.")
+    return {
+        name: one.model_copy(update={"path": str(recipe.folder / one.path)})
+        for name, one in config.benchmarks.items()
+    }
 
 
 def _named(text: str) -> Settings:

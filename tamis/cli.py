@@ -13,7 +13,7 @@ from contextlib import closing
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -27,9 +27,10 @@ from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
 from tamis import api, reports
-from tamis.benchmarks import benchmark_settings
+from tamis.benchmarks import benchmark_settings, sample_benchmarks
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
+from tamis.sampling import sample_recipe
 from tamis.story import show_story, stories_data, witnesses_of
 from tamis.summary import (
     show_build,
@@ -151,6 +152,9 @@ def run(
     compared: reports.Compared = False,
     benchmarks: reports.Benchmarks = None,
     hits: reports.Hits = 20,
+    test_side: reports.TestSide = False,
+    contained: reports.ContainedFile = None,
+    clean: reports.CleanFile = None,
     as_json: reports.AsJson = False,
 ) -> None:
     """Try one stage on a few files: a table of what was kept and dropped, with reasons.
@@ -160,28 +164,30 @@ def run(
     """
     folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
+    reports.tell_unrecognised(benchmarks or [])
     try:
+        checked = sample_recipe(stage, files, recipe, folder, settings)
+        wishes = reports.Wishes(clusters, members, compared, hits, test_side, contained, clean)
+        looked_for = sample_benchmarks(checked, stage) if wishes.asks_test_side else {}
         with closing(observer_for()) as observer:
-            built = api.run_stage(
-                stage, files, recipe=recipe, workspace=folder, settings=settings, observer=observer
-            )
+            built = api.build(checked, engine="local", workers=1, observer=observer)
         manifest = built.manifest
-        report = reports.report_on(
-            manifest,
-            stage,
-            reports.Wishes(clusters, members, compared, hits),
-        )
-        shown = rows if rows is not None else 20 if report is None else 0
+        answers = reports.reports_on(manifest, stage, wishes)
+        if wishes.asks_test_side:
+            answers.append(reports.TestSideReport(manifest, looked_for, wishes, before=stage))
+        shown = rows if rows is not None else 0 if answers else 20
         if as_json:
-            data = {"stage": manifest.stage(stage), **(report.data() if report else {})}
-            stories = [asdict(story) for story in _stories(folder, stage, shown)]
-            out.print_json(json.dumps({**data, "documents": stories}, default=str))
+            data: dict[str, Any] = {"stage": manifest.stage(stage)}
+            for answer in answers:
+                data |= answer.data()
+            data["documents"] = [asdict(story) for story in _stories(folder, stage, shown)]
+            out.print_json(json.dumps(data, default=str))
             return
         show_build(out, manifest, built.steps, built.seconds)
         if keep is not None:
             show_places(out, manifest)
-        if report:
-            report.show(out)
+        for answer in answers:
+            answer.show(out)
         for story in _stories(folder, stage, shown):
             show_story(out, story)
     finally:

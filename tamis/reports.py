@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -15,8 +15,17 @@ from manifests.clusters import deduplications, largest_clusters
 from manifests.contamination import decontaminations
 from manifests.explain import NotFoundError
 from manifests.manifest import Manifest, load_manifest
+from stages.decontaminate.benchmark import BenchmarkConfig
+from tamis.benchmarks import find_benchmarks, unrecognised
 from tamis.clusters import clusters_data, show_clusters
-from tamis.console import out
+from tamis.console import err, out
+from tamis.contained import (
+    counts_by_benchmark,
+    find_contained,
+    show_contained,
+    write_clean,
+    write_contained,
+)
 from tamis.contamination import contamination as find_contamination
 from tamis.contamination import show_contamination
 
@@ -66,8 +75,36 @@ Hits = Annotated[
     typer.Option(
         "--hits",
         min=0,
-        help="Benchmark items in documents to show, the least sure first, words aligned: in green"
-        " the common ones; without colours between them =.",
+        help="Benchmark items in documents to show, the least sure first, words aligned; the common"
+        " ones are green, or, without colours, stand above and below =.",
+        rich_help_panel=_DECONTAMINATION,
+    ),
+]
+TestSide = Annotated[
+    bool,
+    typer.Option(
+        "--test-side",
+        help="Ask the other way round: which benchmark items do the documents already hold, so"
+        " that a test set without them can be made? Strict: one 13-gram of an item is enough"
+        " (Qwen2).",
+        rich_help_panel=_DECONTAMINATION,
+    ),
+]
+ContainedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--contained",
+        help="Write the items that the documents hold here, as JSON lines with the n-gram and its"
+        " document. Implies --test-side.",
+        rich_help_panel=_DECONTAMINATION,
+    ),
+]
+CleanFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--clean",
+        help="Write the benchmark items that no document holds here, as JSON lines: the clean"
+        " subset. Implies --test-side.",
         rich_help_panel=_DECONTAMINATION,
     ),
 ]
@@ -75,12 +112,20 @@ Hits = Annotated[
 
 @dataclass(frozen=True)
 class Wishes:
-    """How much of a report is wanted."""
+    """What is wanted of a report; the fields are the options of these names."""
 
     clusters: int = 10
     members: int = 5
     compared: bool = False
     hits: int = 20
+    test_side: bool = False
+    contained: Path | None = None
+    clean: Path | None = None
+
+    @property
+    def asks_test_side(self) -> bool:
+        """Whether the items that the documents hold are wanted."""
+        return self.test_side or self.contained is not None or self.clean is not None
 
 
 class Report(Protocol):
@@ -125,13 +170,44 @@ class ContaminationReport:
         return {"contamination": asdict(self.found)}
 
 
-def report_on(manifest: Manifest, stage: str, wishes: Wishes) -> Report | None:
-    """What there is to say of a stage beside its verdicts; None for most."""
+class TestSideReport:
+    """The benchmark items that the documents hold."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        benchmarks: Mapping[str, BenchmarkConfig],
+        wishes: Wishes,
+        before: str | None = None,
+    ) -> None:
+        self.found = find_contained(manifest, benchmarks, before)
+        self.most = wishes.hits
+        if wishes.contained is not None:
+            write_contained(self.found, wishes.contained)
+        if wishes.clean is not None:
+            write_clean(self.found, wishes.clean)
+
+    def show(self, console: Console) -> None:
+        """Prints some of the items, and the table by benchmark."""
+        show_contained(console, self.found, self.most)
+
+    def data(self) -> dict[str, Any]:
+        """``test_side``: counts by benchmark, and the items contained."""
+        return {
+            "test_side": {
+                "benchmarks": counts_by_benchmark(self.found),
+                "contained": [asdict(one) for one in self.found.contained],
+            }
+        }
+
+
+def reports_on(manifest: Manifest, stage: str, wishes: Wishes) -> list[Report]:
+    """What there is to say of a stage beside its verdicts: nothing for most."""
     if stage in deduplications(manifest):
-        return ClustersReport(manifest, stage, wishes)
+        return [ClustersReport(manifest, stage, wishes)]
     if stage in decontaminations(manifest):
-        return ContaminationReport(manifest, stage, wishes)
-    return None
+        return [ContaminationReport(manifest, stage, wishes)]
+    return []
 
 
 Workspace = Annotated[Path, typer.Argument(help="A built workspace.")]
@@ -163,12 +239,37 @@ def contamination(
     workspace: Workspace,
     stage: StageOption = None,
     hits: Hits = 20,
+    test_side: TestSide = False,
+    contained: ContainedFile = None,
+    clean: CleanFile = None,
+    benchmarks: Benchmarks = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which benchmark items stand in which documents, with the two texts aligned."""
+    """Show which benchmark items stand in which documents, with the two texts aligned.
+
+    With --test-side, which items of --benchmarks the corpus as it was kept still holds.
+    """
     manifest = load_manifest(workspace)
+    wishes = Wishes(hits=hits, test_side=test_side, contained=contained, clean=clean)
+    if wishes.asks_test_side:
+        if not benchmarks:
+            raise NotFoundError(
+                "--test-side reads the benchmarks' files: name them with --benchmarks NAME=PATH, or"
+                " a folder of them."
+            )
+        tell_unrecognised(benchmarks)
+        found = {
+            name: BenchmarkConfig.model_validate(one)
+            for name, one in find_benchmarks(benchmarks).items()
+        }
+        _answer([TestSideReport(manifest, found, wishes)], ["kept"], as_json)
+        return
+    if benchmarks:
+        raise NotFoundError(
+            "--benchmarks goes with --test-side here: the hits are those of the benchmarks that the"
+            " corpus was built with."
+        )
     names = _chosen(workspace, stage, decontaminations(manifest), "decontamination")
-    wishes = Wishes(hits=hits)
     _answer([ContaminationReport(manifest, name, wishes) for name in names], names, as_json)
 
 
@@ -179,6 +280,18 @@ def _answer(answers: Sequence[Report], stages: Sequence[str], as_json: bool) -> 
         return
     for answer in answers:
         answer.show(out)
+
+
+def tell_unrecognised(benchmarks: Sequence[str]) -> None:
+    """Says which files of the folders given are no benchmarks by their names."""
+    left_out = unrecognised(benchmarks)
+    if left_out:
+        err.print(
+            f"Left out, no benchmark by its name: {', '.join(path.name for path in left_out)}."
+            " NAME=PATH takes one in.",
+            highlight=False,
+            style="dim",
+        )
 
 
 def _chosen(workspace: Path, stage: str | None, there: list[str], what: str) -> list[str]:
