@@ -1,52 +1,52 @@
-"""Benchmark files: reading their records, and making of each item the sequences to look for."""
+"""Benchmarks: what their fields hold, and the sequences to look for that each item makes."""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
-
 from pipeline.stage import StageConfig, file_setting, setting
-from stages.decontaminate.registry import ROLES, Definition, definition
+from stages.decontaminate.records import BenchmarkError as BenchmarkError
+from stages.decontaminate.records import Record, read_records
+from stages.decontaminate.registry import ROLES, Definition, Field, definition
 
 Json = Any
 
-_GZIP = b"\x1f\x8b"
-_PARQUET = b"PAR1"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_PASSAGE = re.compile(r"\A\s*Passage:\s*(.*?)\n\s*(Question:.*)\Z", re.DOTALL)
 _LEADING = re.compile(r"\A\s*(?:Question|Q)\s*:\s*")
+_OPTIONS = re.compile(r"\A(.+?)\n\s*(?:Options|Choices):\s*\n(.+)\Z", re.DOTALL)
+_OPTION = re.compile(r"\s*\(?([A-Z])[.)]\s*(.*)")
+_TRAILING = re.compile(r"\s*(?:Answer|A)\s*:\s*\Z")
 _CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 """GSM8K's calculator annotations, which few copies keep."""
-_TRAILING = re.compile(r"\s*(?:Answer|A)\s*:\s*\Z")
 
 
 class BenchmarkConfig(StageConfig):
     """A benchmark: its file, and which fields hold what unless its name has a ready definition."""
 
     path: str = file_setting(
-        about="JSON lines, a JSON list, CSV or Parquet, gzipped or not, or a folder of Arrow or"
-        " Parquet files (a dataset saved to disk)"
+        about="JSON lines, JSON, CSV, TSV, Parquet or Arrow, packed with gzip or zstd or not; or a"
+        " folder of such files, such as a dataset saved to disk"
     )
     definition: str | None = setting(
         None, about="Ready definition to read the file by; without it, the benchmark's own name"
     )
     question: str | None = setting(None, about="Field of the question or prompt")
-    choices: str | None = setting(None, about="Field of the choices (a list)")
+    choices: str | tuple[str, ...] | None = setting(
+        None, about="Field of the choices (a list), or a list of fields with a choice each"
+    )
     answer: str | None = setting(
         None, about="Field of the answer: text, or a choice's number (from 0), letter or label"
     )
     solution: str | None = setting(None, about="Field of the worked solution")
     passage: str | None = setting(None, about="Field of the passage that the question is about")
+    ending: str | None = setting(
+        None, about="Field of the text that goes on behind each choice, which begins a sentence"
+    )
     id: str | None = setting(None, about="Field of the item's name; without it, its number from 0")
     code: bool | None = setting(
         None, about="Whether the items are programs: a prompt that the solution goes on with"
@@ -68,10 +68,9 @@ class BenchmarkConfig(StageConfig):
             ready = definition(self.definition or name)
         except KeyError as error:
             raise ValueError(str(error.args[0])) from None
-        merged = {role: getattr(ready, role) for role in ROLES} | given
         required = tuple(role for role in ROLES if role in given or role in ready.required)
         code = ready.code if self.code is None else self.code
-        return Definition(**merged, required=required, code=code)
+        return replace(ready, **given, required=required, code=code)
 
 
 @dataclass(frozen=True)
@@ -84,32 +83,29 @@ class Sequence:
     text: str
 
 
-class BenchmarkError(ValueError):
-    """A benchmark file that cannot be used: file, record, what it has, and the cure."""
-
-
 def read_sequences(name: str, path: Path, config: BenchmarkConfig) -> tuple[list[Sequence], int]:
     """The sequences of a benchmark, in the file's order, and its number of items.
 
     A question makes ``question``; with choices ``question_choices`` (lettered, as it is printed);
     with an answer, or else a solution, ``question_answer``; with a passage ``passage_question``; a
     worked solution ``solution``, and ``solution_annotated`` where it has calculator annotations.
+    Sentences that choices complete make ``completed_1``, ``completed_2`` and so on.
     Programs make ``prompt``, ``prompt_solution`` and ``solution``.
     Raises BenchmarkError.
     """
     ready = config.resolve(name)
-    fields: dict[str, str] | None = None
+    usual = [field for field in ready.columns if field]
+    fields: dict[str, Field] = {}
+    latest: Path | None = None
     sequences: list[Sequence] = []
     items = 0
-    for number, record in enumerate(_records(path, config)):
-        if fields is None:
-            fields = _fields(name, path, record, ready)
-        values = {
-            role: _value(name, path, number, record, role, field) for role, field in fields.items()
-        }
-        item = str(values["id"]) if values.get("id") is not None else str(number)
-        for part, text in _parts(values, ready.code):
-            sequences.append(Sequence(name, item, part, text))
+    for record in read_records(path, config.csv_columns, usual):
+        if record.path != latest:
+            fields, latest = _fields(name, record, ready), record.path
+        values = {role: _value(name, record, role, field) for role, field in fields.items()}
+        item = str(values["id"]) if values.get("id") is not None else str(items)
+        parts = _program(values) if ready.code else _question(values, ready.gap)
+        sequences += [Sequence(name, item, part, text) for part, text in parts]
         items += 1
     if not items:
         raise BenchmarkError(
@@ -118,38 +114,58 @@ def read_sequences(name: str, path: Path, config: BenchmarkConfig) -> tuple[list
     return sequences, items
 
 
-def _fields(name: str, path: Path, record: Mapping[str, Json], ready: Definition) -> dict[str, str]:
-    fields = {}
+def _fields(name: str, record: Record, ready: Definition) -> dict[str, Field]:
+    """The field of each role that a file has, judged by its first record."""
+    fields: dict[str, Field] = {}
     for role in ROLES:
-        names: tuple[str, ...] = getattr(ready, role)
-        found = [field for field in names if _inner(record, field)[0]]
+        possible: tuple[Field, ...] = getattr(ready, role)
+        found = [field for field in possible if _inner(record.fields, field)[0]]
         if found:
             fields[role] = found[0]
         elif role in ready.required:
-            raise _missing(name, path, 0, record, role, " or ".join(f"`{n}`" for n in names))
+            raise _missing(name, record, role, " or ".join(_named(field) for field in possible))
     return fields
 
 
-def _value(
-    name: str, path: Path, number: int, record: Mapping[str, Json], role: str, field: str
-) -> Json:
-    there, value = _inner(record, field)
+def _value(name: str, record: Record, role: str, field: Field) -> Json:
+    there, value = _inner(record.fields, field)
     if not there:
-        raise _missing(name, path, number, record, role, f"`{field}`")
+        raise _missing(name, record, role, _named(field))
+    if role == "question" and (value is None or isinstance(value, Mapping)):
+        what = "is empty" if value is None else f"has fields of its own: {_names(value)}"
+        cure = (
+            "Repair the record"
+            if value is None
+            else f"Name one, as in `{field}.{next(iter(value))}`"
+        )
+        raise BenchmarkError(
+            f"{record.path}: record {record.number}: the field {_named(field)} {what}. {cure}, or"
+            f" set benchmarks.{name}.{role} to another field."
+        )
     return value
 
 
-def _missing(
-    name: str, path: Path, number: int, record: Mapping[str, Json], role: str, field: str
-) -> BenchmarkError:
+def _missing(name: str, record: Record, role: str, field: str) -> BenchmarkError:
     return BenchmarkError(
-        f"{path}: record {number + 1}: there is no field {field} for the {role}; it has"
-        f" {', '.join(f'`{key}`' for key in record) or 'no fields'}."
-        f" Set benchmarks.{name}.{role} to the field that holds the {role}, or repair the record."
+        f"{record.path}: record {record.number}: there is no field {field} for the {role}; it has"
+        f" {_names(record.fields)}. Set benchmarks.{name}.{role} to the field that holds the"
+        f" {role}, or repair the record."
     )
 
 
-def _inner(record: Json, field: str) -> tuple[bool, Json]:
+def _names(fields: Mapping[str, Json]) -> str:
+    return ", ".join(f"`{key}`" for key in fields) or "no fields"
+
+
+def _named(field: Field) -> str:
+    return f"`{field}`" if isinstance(field, str) else " + ".join(f"`{one}`" for one in field)
+
+
+def _inner(record: Json, field: Field) -> tuple[bool, Json]:
+    """Whether a record has a field, and its value; of several fields, their values."""
+    if not isinstance(field, str):
+        found = [_inner(record, one) for one in field]
+        return all(there for there, _ in found), [value for _, value in found]
     if isinstance(record, Mapping) and field in record:
         return True, record[field]
     head, dot, tail = field.partition(".")
@@ -158,27 +174,34 @@ def _inner(record: Json, field: str) -> tuple[bool, Json]:
     return False, None
 
 
-def _parts(values: Mapping[str, Json], code: bool) -> Iterator[tuple[str, str]]:
-    solution = _text(values.get("solution"))
-    if code:
-        prompt = _text(values["question"])
-        yield "prompt", prompt
-        if solution:
-            yield (
-                "prompt_solution",
-                f"{prompt}\n{solution}" if prompt[-1:] != "\n" else (prompt + solution),
-            )
-            yield "solution", solution
-        return
-    question = _TRAILING.sub("", _LEADING.sub("", _text(values["question"])))
-    passage = _text(values.get("passage"))
+def _program(values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    prompt, solution = _text(values["question"]), _text(values.get("solution"))
+    yield "prompt", prompt
+    if solution:
+        between = "" if prompt.endswith("\n") else "\n"
+        yield "prompt_solution", f"{prompt}{between}{solution}"
+        yield "solution", solution
+
+
+def _question(values: Mapping[str, Json], gap: str) -> Iterator[tuple[str, str]]:
+    question, passage = _text(values.get("question")), _text(values.get("passage"))
     texts, labels = _choices(values.get("choices"))
-    answer = _answer(values.get("answer"), texts, labels)
+    if not passage and (parted := _PASSAGE.match(question)):
+        passage, question = parted.groups()
+    question = _TRAILING.sub("", _LEADING.sub("", question)).strip()
+    if (parted := _OPTIONS.match(question)) and (listed := _listed(parted[2])):
+        question = parted[1]
+        texts, labels = [text for _, text in listed], [label for label, _ in listed]
+    if gap or values.get("ending"):
+        yield from _completed(question, texts, gap, _text(values.get("ending")))
+        return
     yield "question", question
     if texts:
         lettered = (f"{label}. {text}" for label, text in zip(labels, texts, strict=True))
         yield "question_choices", "\n".join([question, *lettered])
+    solution = _text(values.get("solution"))
     printed = _CALCULATOR.sub("", solution)
+    answer = _answer(values.get("answer"), texts, labels)
     if answer or printed:
         yield "question_answer", f"{question}\n{answer or printed}"
     if passage:
@@ -187,6 +210,21 @@ def _parts(values: Mapping[str, Json], code: bool) -> Iterator[tuple[str, str]]:
         yield "solution", printed
     if printed != solution:
         yield "solution_annotated", solution
+
+
+def _completed(
+    question: str, choices: list[str], gap: str, ending: str
+) -> Iterator[tuple[str, str]]:
+    """Sentences made complete: choices in a gap, or before their common ending."""
+    for number, choice in enumerate(choices, 1):
+        whole = f"{choice} {ending}" if ending else question.replace(gap, choice)
+        yield f"completed_{number}", whole
+
+
+def _listed(text: str) -> list[tuple[str, str]]:
+    """(label, text) of choices that stand in lines, or nothing if a line is no choice."""
+    found = [_OPTION.fullmatch(line) for line in text.strip().split("\n")]
+    return [(one[1], one[2]) for one in found if one] if all(found) else []
 
 
 def _text(value: Json) -> str:
@@ -198,9 +236,11 @@ def _text(value: Json) -> str:
 
 
 def _choices(value: Json) -> tuple[list[str], list[str]]:
-    """Texts and labels of choices: strings, records with text and label, or the two as lists."""
-    if isinstance(value, Mapping) and "text" in value:
-        texts = [_text(text) for text in value["text"]]
+    """Texts and labels of choices: strings, records with text and label, the two as lists, or a
+    record with a choice as each name."""
+    if isinstance(value, Mapping):
+        listed = value.get("text", value.get("choices"))
+        texts = [_text(text) for text in (value if listed is None else listed)]
         labels = [str(label) for label in value.get("label") or _LETTERS[: len(texts)]]
     elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
         texts = [_text(choice.get("text")) for choice in value]
@@ -216,92 +256,11 @@ def _choices(value: Json) -> tuple[list[str], list[str]]:
 def _answer(value: Json, texts: list[str], labels: list[str]) -> str:
     """The answer as text: of a choice's label, or its number from 0, the choice."""
     if texts and value is not None and not isinstance(value, bool):
-        if isinstance(value, str) and value in labels:
-            return texts[labels.index(value)]
-        if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
-            index = int(value)
+        label = value.strip("() ") if isinstance(value, str) else value
+        if label in labels:
+            return texts[labels.index(label)]
+        if isinstance(label, int) or (isinstance(label, str) and label.isdigit()):
+            index = int(label)
             if 0 <= index < len(texts):
                 return texts[index]
     return _text(value)
-
-
-def _records(path: Path, config: BenchmarkConfig) -> Iterator[Mapping[str, Json]]:
-    """Records of a benchmark file, by what its first bytes say it is."""
-    if path.is_dir():
-        yield from _dataset(path)
-        return
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP):
-            content = gzip.decompress(content)
-    except (OSError, EOFError) as error:
-        raise BenchmarkError(f"{path}: cannot be read: {error}. Fetch the file again.") from None
-    if content.startswith(_PARQUET):
-        yield from pq.read_table(pa.BufferReader(content)).to_pylist()
-        return
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BenchmarkError(
-            f"{path}: is not UTF-8 ({error}). Give it as JSON lines, JSON, CSV or Parquet."
-        ) from None
-    start = text.lstrip()[:1]
-    if config.csv_columns is None and start == "[":
-        yield from _json(path, text)
-    elif config.csv_columns is None and start == "{":
-        yield from _json_lines(path, text)
-    elif start:
-        rows = csv.DictReader(io.StringIO(text, newline=""), fieldnames=config.csv_columns)
-        for row in rows:
-            yield {str(key): value for key, value in row.items() if key is not None}
-
-
-def _json(path: Path, text: str) -> Iterator[Mapping[str, Json]]:
-    try:
-        yield from json.loads(text)
-    except ValueError as error:
-        raise BenchmarkError(f"{path}: is not JSON: {error}. Fetch the file again.") from None
-
-
-def _json_lines(path: Path, text: str) -> Iterator[Mapping[str, Json]]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            if number == 1 and (whole := _whole_json(text)) is not None:
-                yield from whole
-                return
-            raise BenchmarkError(
-                f"{path}:{number}: is not JSON: {error}. Repair the line or fetch the file again."
-            ) from None
-        if isinstance(record, Mapping) and isinstance(record.get("examples"), list):
-            yield from record["examples"]
-        else:
-            yield record
-
-
-def _whole_json(text: str) -> list[Mapping[str, Json]] | None:
-    """Records of a JSON file that is one object over many lines (BIG-Bench Hard: examples)."""
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return None
-    examples = content.get("examples") if isinstance(content, Mapping) else None
-    return list(examples) if isinstance(examples, list) else [content]
-
-
-def _dataset(folder: Path) -> Iterator[Mapping[str, Json]]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix in (".arrow", ".parquet"))
-    if not files:
-        raise BenchmarkError(
-            f"{folder}: holds no Arrow or Parquet files. Name the benchmark's file, or a folder"
-            " that a dataset was saved to."
-        )
-    for path in files:
-        if path.suffix == ".parquet":
-            yield from pq.read_table(path).to_pylist()
-            continue
-        with pa.OSFile(str(path)) as source:
-            yield from pyarrow.ipc.open_stream(source).read_all().to_pylist()
