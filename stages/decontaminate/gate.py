@@ -57,10 +57,14 @@ def rolling(words: U64, count: int, n: int, grams: U64) -> int:
 
 
 @compiled
-def _place(gram: np.uint64, size: int) -> int:
+def _place(gram: np.uint64, size: int) -> np.int64:
     """A number below ``size`` (at most 2^32) that grows with the hash."""
-    place: int = np.int64(((gram >> _HALF) * np.uint64(size)) >> _HALF)  # unsigned + 1 is a float
-    return place
+    return np.int64(((gram >> _HALF) * np.uint64(size)) >> _HALF)
+
+
+@compiled
+def _next(slot: np.int64, size: int) -> np.int64:
+    return np.int64(slot + 1 if slot + 1 < size else 0)
 
 
 @compiled
@@ -76,7 +80,7 @@ def _fill(grams: U64, keys: U64, rows: I32, filter_words: U64) -> None:
     for row in range(len(grams)):
         slot = _place(grams[row], len(keys))
         while keys[slot] != 0:
-            slot = slot + 1 if slot + 1 < len(keys) else 0
+            slot = _next(slot, len(keys))
         keys[slot] = grams[row]
         rows[slot] = row
         filter_words[_place(grams[row], len(filter_words))] |= _bits(grams[row])
@@ -110,5 +114,5 @@ def lookup(gram: np.uint64, gate: Gate) -> int:
     while gate.keys[slot] != 0:
         if gate.keys[slot] == gram:
             return int(gate.rows[slot])
-        slot = slot + 1 if slot + 1 < len(gate.keys) else 0
+        slot = _next(slot, len(gate.keys))
     return -1

@@ -28,7 +28,6 @@ from stages.decontaminate.ngrams import all_grams, digests, group, heads, items_
 from stages.words import I64, U8, U64, Words, hash_words, text_buffers
 
 Json = Any
-Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 LISTED = 100
 """How many of the common n-grams are listed in the record."""

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import Gate, candidates, lookup, rolling
-from stages.decontaminate.index import Booleans, Index
+from stages.decontaminate.gate import I32, Gate, rolling
+from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, open_rows, with_room
+from stages.decontaminate.index import Index
 from stages.decontaminate.lcs import lcs_prefix, lcs_spans
 from stages.decontaminate.markup import without_markup
 from stages.decontaminate.window import MODES, Mode, window_bounds
@@ -35,15 +36,23 @@ _ANYWHERE = 8
 """Short sequences of fewer words must stand alone in the text, between line breaks, punctuation,
 tags or the ends; "how to start a blog" inside of a sentence is no copy of that question."""
 
+_COPY = 0.6
+"""A document holds an item's sequence when the LCS is this share of the sequence's words: the
+rule's ratio, of the sequence alone, so that a short text is no copy of a long item."""
+
 _ROW, _SEQUENCE, _START, _END, _ITEM_START, _ITEM_END, _HITS, _LCS, _SHORTER = range(9)
-_FIELDS = 9
+_GRAM, _GRAMS = 9, 10  # where the n-grams of a match begin in their list, and how many they are
+_FIELDS = 11
 
 
 class Found(NamedTuple):
     """Matches in the order of row and place. ``sequence`` numbers a sequence of the index;
-    ``start`` and ``end`` are characters of the document, ``item_start`` and ``item_end`` words of
-    the sequence; ``hits`` n-grams of the window, ``shorter`` is min(|s_t|, |s_e|) in words.
-    ``capped`` is true for rows with more than MAX_HITS hits."""
+    ``start`` and ``end`` are characters of the document, ``byte_start`` and ``byte_end`` the same
+    place in bytes, ``item_start`` and ``item_end`` words of the sequence; ``hits`` n-grams of the
+    window, ``shorter`` is min(|s_t|, |s_e|) in words. Match k has the n-grams (rows of the long
+    gate) ``grams[gram_offsets[k]:gram_offsets[k + 1]]``, none where it matched as a whole.
+    ``capped`` is true for rows with more than MAX_HITS hits. ``seen`` are the n-grams of all rows,
+    those of documents without a match too."""
 
     row: I64
     sequence: I64
@@ -54,43 +63,12 @@ class Found(NamedTuple):
     hits: I64
     lcs: I64
     shorter: I64
+    byte_start: I64
+    byte_end: I64
+    gram_offsets: I64
+    grams: I32
     capped: Booleans
-
-
-@compiled
-def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
-    if len(gate.offsets) < 2:
-        return False
-    block = 4096
-    at = 0
-    while at + gate.n <= count:
-        size = min(count - at, block + gate.n - 1)
-        number = rolling(words[at:], size, gate.n, grams)
-        for k in range(candidates(grams, number, gate, places)):
-            if lookup(grams[places[k]], gate) >= 0:
-                return True
-        at += block
-    return False
-
-
-@compiled
-def open_rows(data: U8, offsets: I64, letters: Alphabet, long: Gate, short: Gate) -> Booleans:
-    """Which rows hold an n-gram of one of the gates."""
-    rows = len(offsets) - 1
-    longest = 0
-    for row in range(rows):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    words = np.empty(longest + longest // 2 + 1, np.uint64)
-    nothing = np.empty(0, np.int64)
-    grams = np.empty(8192, np.uint64)
-    places = np.empty(8192, np.int64)
-    opened = np.zeros(rows, np.bool_)
-    for row in range(rows):
-        count = scan_words(data, offsets[row], offsets[row + 1], letters, words, nothing, nothing)
-        opened[row] = _opens(words, count, long, grams, places) or _opens(
-            words, count, short, grams, places
-        )
-    return opened
+    seen: Seen
 
 
 @compiled
@@ -98,25 +76,6 @@ def _grown(table: Any, used: int) -> Any:
     larger = np.empty((2 * len(table), table.shape[1]), table.dtype)
     larger[:used] = table[:used]
     return larger
-
-
-@compiled
-def _collect(
-    grams: U64, number: int, gate: Gate, scratch: I64, sequences: I64, places: I64
-) -> tuple[int, bool]:
-    """Writes hits (sequence, first word) in the order of words; says whether some were left out."""
-    hits = 0
-    for c in range(candidates(grams, number, gate, scratch)):
-        row = lookup(grams[scratch[c]], gate)
-        if row < 0:
-            continue
-        for k in range(gate.offsets[row], gate.offsets[row + 1]):
-            if hits == len(sequences):
-                return hits, True
-            sequences[hits] = gate.postings[k]
-            places[hits] = scratch[c]
-            hits += 1
-    return hits, False
 
 
 @compiled
@@ -132,17 +91,21 @@ def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
 def _long_matches(
     row: int,
     text: tuple[U64, I64, I64, int],
-    hits: tuple[I64, I64],
+    hits: tuple[I64, I64, I32],
     items: tuple[U64, I64],
     n: int,
     window: tuple[bool, float],
     floor: float,
     found: I64,
     used: int,
-) -> tuple[I64, int]:
-    """Adds the matches of sequences that have n-gram hits, a window at a time."""
+    grams: I32,
+    listed: int,
+) -> tuple[I64, int, I32, int, Booleans]:
+    """Adds the matches of sequences that have n-gram hits, a window at a time, and lists their
+    n-grams. Says of every hit whether the text holds its sequence."""
     words, starts, ends, count = text
-    sequences, places = hits
+    sequences, places, numbers = hits
+    copied = np.zeros(len(sequences), np.bool_)
     tokens, token_offsets = items
     aligned, slack = window
     order = np.argsort(sequences, kind="mergesort")
@@ -163,6 +126,8 @@ def _long_matches(
         )
         shorter = min(count, len(item))
         length, _, _ = lcs_prefix(words[low:high], item)
+        if length >= _COPY * len(item):
+            copied[order[first : last + 1]] = True
         if length >= floor * shorter:
             spans = lcs_spans(words[low:high], item)
             if used == len(found):
@@ -177,10 +142,16 @@ def _long_matches(
                 last - first + 1,
                 length,
                 shorter,
+                listed,
+                last - first + 1,
             )
             used += 1
+            grams = with_room(grams, listed, last - first + 1)
+            for k in range(first, last + 1):
+                grams[listed] = numbers[order[k]]
+                listed += 1
         first = last + 1
-    return found, used
+    return found, used, grams, listed, copied
 
 
 @compiled
@@ -221,7 +192,7 @@ def _whole_matches(
                 continue
         if used == len(found):
             found = _grown(found, used)
-        found[used] = (row, s, starts[at], ends[last], 0, size, 1, size, size)
+        found[used] = (row, s, starts[at], ends[last], 0, size, 1, size, size, 0, 0)
         used += 1
     return found, used
 
@@ -239,7 +210,7 @@ def _match_rows(
     window: tuple[bool, float],
     max_hits: int,
     floor: float,
-) -> tuple[I64, Booleans]:
+) -> tuple[I64, Booleans, I32, I32]:
     longest = 0
     for row in rows:
         longest = max(longest, offsets[row + 1] - offsets[row])
@@ -251,8 +222,11 @@ def _match_rows(
     scratch = np.empty(capacity, np.int64)
     sequences = np.empty(max_hits, np.int64)
     places = np.empty(max_hits, np.int64)
-    found = np.empty((64, 9), np.int64)
-    used = 0
+    numbers = np.empty(max_hits, np.int32)
+    found = np.empty((64, _FIELDS), np.int64)
+    listed_grams = np.empty(64, np.int32)
+    seen = np.empty(64, np.int32)
+    used = listed = noticed = 0
     capped = np.zeros(len(rows), np.bool_)
     for r in range(len(rows)):
         begin, finish = offsets[rows[r]], offsets[rows[r] + 1]
@@ -260,26 +234,43 @@ def _match_rows(
         text = (words, starts, ends, count)
         if len(long.offsets) > 1:
             number = rolling(words, count, long.n, grams)
-            hits, capped[r] = _collect(grams, number, long, scratch, sequences, places)
-            found, used = _long_matches(
+            hits, capped[r] = collect(grams, number, long, scratch, sequences, places, numbers)
+            found, used, listed_grams, listed, copied = _long_matches(
                 r,
                 text,
-                (sequences[:hits], places[:hits]),
+                (sequences[:hits], places[:hits], numbers[:hits]),
                 items,
                 long.n,
                 window,
                 floor,
                 found,
                 used,
+                listed_grams,
+                listed,
             )
+            seen, noticed = add_seen(numbers[:hits], copied, seen, noticed)
         if len(short.offsets) > 1:
             number = rolling(words, count, short.n, grams)
-            hits, over = _collect(grams, number, short, scratch, sequences, places)
+            hits, over = collect(grams, number, short, scratch, sequences, places, numbers)
             capped[r] = capped[r] or over
             found, used = _whole_matches(
                 r, raw[begin:finish], text, (sequences[:hits], places[:hits]), items, found, used
             )
-    return found[:used], capped
+    return found[:used], capped, listed_grams[:listed], seen[:noticed]
+
+
+@compiled
+def _listed_grams(found: I64, listed: I32) -> tuple[I64, I32]:
+    """The n-grams of some matches, in their order, and where those of each begin."""
+    offsets = np.zeros(len(found) + 1, np.int64)
+    for k in range(len(found)):
+        offsets[k + 1] = offsets[k] + found[k, _GRAMS]
+    grams = np.empty(offsets[-1], np.int32)
+    for k in range(len(found)):
+        grams[offsets[k] : offsets[k + 1]] = listed[
+            found[k, _GRAM] : found[k, _GRAM] + found[k, _GRAMS]
+        ]
+    return offsets, grams
 
 
 @compiled
@@ -311,9 +302,7 @@ def find_matches(
     opened = open_rows(data, offsets, letters, index.long, index.short)
     rows = np.flatnonzero(opened).astype(np.int64)
     capped = np.zeros(len(offsets) - 1, bool)
-    if not len(rows):
-        return _found(np.zeros((0, _FIELDS), np.int64), capped)
-    found, over = _match_rows(
+    found, over, listed, seen = _match_rows(
         raw,
         data,
         offsets,
@@ -328,14 +317,28 @@ def find_matches(
     )
     capped[rows] = over
     found = _best(found)
+    gram_offsets, grams = _listed_grams(found, listed)
+    in_bytes = found[:, [_START, _END]]
     _in_characters(data, offsets, rows, found)
     found[:, _ROW] = rows[found[:, _ROW]]
-    return _found(found, capped)
-
-
-def _found(table: I64, capped: Booleans) -> Found:
-    columns = dict(zip(Found._fields, table.T, strict=False))
-    return Found(**columns, capped=capped)
+    row, sequence, start, end, item_start, item_end, hits, lcs, shorter = found.T[:_GRAM]
+    return Found(
+        row=row,
+        sequence=sequence,
+        start=start,
+        end=end,
+        item_start=item_start,
+        item_end=item_end,
+        hits=hits,
+        lcs=lcs,
+        shorter=shorter,
+        byte_start=in_bytes[:, 0],
+        byte_end=in_bytes[:, 1],
+        gram_offsets=gram_offsets,
+        grams=grams,
+        capped=capped,
+        seen=Seen(seen >> 1, (seen & 1).astype(bool)),
+    )
 
 
 def _best(found: I64) -> I64:

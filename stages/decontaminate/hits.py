@@ -1,0 +1,110 @@
+"""Hits: where n-grams of benchmarks stand in documents.
+
+Nearly all documents have none. They are found out in one pass over their words: rolling hashes, a
+look into a bit filter, and into the table only where the filter says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.compile import compiled
+from stages.decontaminate.gate import I32, Gate, candidates, lookup, rolling
+from stages.words import I64, U8, U64, Alphabet, scan_words
+
+Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+
+
+class Seen(NamedTuple):
+    """The n-grams of the long gate that documents hold, each once a document. ``copied``: whether
+    the document holds a sequence that the n-gram is of."""
+
+    grams: I32
+    copied: Booleans
+
+
+@compiled
+def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
+    if len(gate.offsets) < 2:
+        return False
+    block = 4096
+    at = 0
+    while at + gate.n <= count:
+        size = min(count - at, block + gate.n - 1)
+        number = rolling(words[at:], size, gate.n, grams)
+        for k in range(candidates(grams, number, gate, places)):
+            if lookup(grams[places[k]], gate) >= 0:
+                return True
+        at += block
+    return False
+
+
+@compiled
+def open_rows(data: U8, offsets: I64, letters: Alphabet, long: Gate, short: Gate) -> Booleans:
+    """Which rows hold an n-gram of one of the gates."""
+    rows = len(offsets) - 1
+    longest = 0
+    for row in range(rows):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    words = np.empty(longest + longest // 2 + 1, np.uint64)
+    nothing = np.empty(0, np.int64)
+    grams = np.empty(8192, np.uint64)
+    places = np.empty(8192, np.int64)
+    opened = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        count = scan_words(data, offsets[row], offsets[row + 1], letters, words, nothing, nothing)
+        opened[row] = _opens(words, count, long, grams, places) or _opens(
+            words, count, short, grams, places
+        )
+    return opened
+
+
+@compiled
+def collect(
+    grams: U64,
+    number: int,
+    gate: Gate,
+    scratch: I64,
+    sequences: I64,
+    places: I64,
+    numbers: I32,
+) -> tuple[int, bool]:
+    """Writes hits (sequence, first word, number of the n-gram) in the order of words; says whether
+    some were left out."""
+    hits = 0
+    for c in range(candidates(grams, number, gate, scratch)):
+        row = lookup(grams[scratch[c]], gate)
+        if row < 0:
+            continue
+        for k in range(gate.offsets[row], gate.offsets[row + 1]):
+            if hits == len(sequences):
+                return hits, True
+            sequences[hits] = gate.postings[k]
+            places[hits] = scratch[c]
+            numbers[hits] = row
+            hits += 1
+    return hits, False
+
+
+@compiled
+def with_room(values: Any, used: int, more: int) -> Any:
+    if used + more <= len(values):
+        return values
+    larger = np.empty(2 * (used + more), values.dtype)
+    larger[:used] = values[:used]
+    return larger
+
+
+@compiled
+def add_seen(numbers: I32, copied: Booleans, seen: I32, used: int) -> tuple[I32, int]:
+    """Adds each n-gram of a document once, as twice its number, plus one where it is copied."""
+    both = 2 * numbers + copied
+    both.sort()
+    seen = with_room(seen, used, len(both))
+    for k in range(len(both)):
+        if k + 1 == len(both) or both[k] >> 1 != both[k + 1] >> 1:
+            seen[used] = both[k]  # the copied one, which sorts behind the other
+            used += 1
+    return seen, used
