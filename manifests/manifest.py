@@ -23,6 +23,8 @@ FORMAT = 1
 """Version of the manifest's layout."""
 SEALS = ("fingerprint", "checksum")
 """Keys of the manifest that are computed from the others."""
+_UNTOLD = ("name", "recipe", "warnings")
+"""Keys that say nothing about the corpus that the others do not."""
 MANIFEST_FILE = "manifest.json"
 RUN_FILE = "run.json"
 FILES_FILE = "files.parquet"
@@ -75,10 +77,10 @@ class Manifest:
 
 def sealed(content: Mapping[str, Json]) -> dict[str, Json]:
     """The content with its seals: ``fingerprint``, the corpus fingerprint, over all but the name of
-    the corpus and the recipe as written (what they mean stands resolved beside them, files by
-    checksum); and ``checksum``, over everything."""
+    the corpus, the recipe as written (what they mean stands resolved beside them, files by
+    checksum) and the warnings; and ``checksum``, over everything."""
     bare = {key: value for key, value in content.items() if key not in SEALS}
-    told = {key: value for key, value in bare.items() if key not in ("name", "recipe")}
+    told = {key: value for key, value in bare.items() if key not in _UNTOLD}
     return {**bare, "fingerprint": fingerprint(told), "checksum": fingerprint(bare)}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from manifests.checksum import fingerprint, sha256_of_file
+from manifests.losses import source_losses
 from manifests.manifest import (
     FILES_FILE,
     FORMAT,
@@ -27,6 +28,7 @@ from manifests.manifest import (
     manifest_text,
     sealed,
 )
+from manifests.schema import SURVIVOR
 from pipeline.catalog import Catalog
 from pipeline.corpus import External
 from pipeline.count import BASE_MEASURES, merge_cubes, merge_cuts
@@ -277,11 +279,21 @@ def _content(
         },
         "quarantine": sorted(walked.quarantines),
         "stages": stages,
+        "warnings": _warnings(recipe, stages),
         "cube": cube,
         **({"cut": cuts["cut"]} if cuts else {}),
         "published": dict(sorted(walked.published.items())),
         "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
     }
+
+
+def _warnings(recipe: Recipe, stages: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """What a person should look at: sources that a deduplication took most of."""
+    deduplications = {
+        entry.name for entry in recipe.entries if SURVIVOR in entry.stage.columns.names
+    }
+    compared = (stage for stage in stages if stage["name"] in deduplications)
+    return source_losses(compared, recipe.warnings.source_loss)
 
 
 def _stage_counts(

@@ -15,6 +15,7 @@ from pipeline.catalog import Catalog, unknown
 from pipeline.draft import Draft, Json, Origin, Place, RecipeError, read_draft
 from pipeline.source import Ingest, SourceBase
 from pipeline.stage import Stage, field_kind
+from pipeline.warnings import WarningsConfig
 
 __all__ = [
     "Entry",
@@ -26,7 +27,7 @@ __all__ = [
     "recipe_from",
 ]
 
-_KEYS = ("name", "description", "workspace", "sources", "ingest", "stages")
+_KEYS = ("name", "description", "workspace", "sources", "ingest", "stages", "warnings")
 _STAGE_NAME = re.compile(r"\w[\w-]*")
 _TAKEN = ("ingest", "manifest")
 """Names that stand for the first and the last step in ledgers, plans and the store."""
@@ -54,6 +55,7 @@ class Recipe:
     ingest: Ingest[Any, Any]
     sources: tuple[SourceBase, ...]
     entries: tuple[Entry, ...]
+    warnings: WarningsConfig = field(default_factory=WarningsConfig)
     origin: Origin = field(default_factory=Origin)
 
     def fault(self, place: Place, message: str) -> RecipeError:
@@ -73,6 +75,7 @@ class Recipe:
                 {"name": entry.name, "use": entry.type, "config": portable(entry.stage.config)}
                 for entry in self.entries
             ],
+            "warnings": portable(self.warnings),
         }
 
 
@@ -150,9 +153,11 @@ def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path |
             sources.append(checked)
             origin = origin.named(("sources", index), ("sources", checked.name))
     entries = _entries(content.get("stages"), catalog, faults)
+    warnings = _config(WarningsConfig, content.get("warnings"), ("warnings",), faults)
     if faults:
         raise draft.origin.faults(faults)
     assert ingest_config is not None
+    assert warnings is not None
     written = content.get("workspace")
     name = str(content.get("name") or "corpus")
     return Recipe(
@@ -163,6 +168,7 @@ def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path |
         ingest=ingest_class(ingest_config),
         sources=tuple(sorted(sources, key=lambda source: source.name)),
         entries=tuple(entries),
+        warnings=warnings,
         origin=origin,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from manifests.diff import Diff, kept_by, tokens_measure
+from manifests.documents import find_documents
 from manifests.manifest import Manifest
 from manifests.verify import Verification
 from pipeline.build import StepTime
@@ -23,6 +24,10 @@ from tamis.printable import one_line
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
 _BY_REASON = "dropped by reason"
+_CLUSTERS = 3
+"""Clusters shown of a deduplication: enough to see a template."""
+_EXCERPT = 60
+"""Characters shown of a cluster's text."""
 _WIDE = 110
 """Columns from which on the table of stages is shown whole."""
 
@@ -33,7 +38,7 @@ def show_build(
     """The table of stages, the mixture, what stages have to say, and the fingerprint."""
     console.print(_stages_table(manifest, steps, console.width))
     console.print(_mixture_table(manifest))
-    for line in _notes(manifest):
+    for line in [*_notes(manifest), *_largest_clusters(manifest), *_warnings(manifest)]:
         console.print(line)
     ran = sum(step.ran for step in steps)
     cached = sum(step.cached for step in steps)
@@ -216,6 +221,39 @@ def _notes(manifest: Manifest) -> list[RenderableType]:
             )
         )
     return notes
+
+
+def _largest_clusters(manifest: Manifest) -> Iterator[RenderableType]:
+    """The largest clusters of each deduplication that puts them on record, with the first words of
+    the document that stands for each."""
+    for stage in manifest.content["stages"]:
+        largest = stage["record"].get("largest_clusters", [])[:_CLUSTERS]
+        if not largest:
+            continue
+        try:
+            documents = find_documents(manifest, (name for name, _ in largest), 2 * _EXCERPT)
+        except FileNotFoundError:  # a workspace of which only the manifest is left
+            documents = {}
+        yield Text.assemble((f"{stage['name']}: ", "bold"), "largest clusters")
+        for name, size in largest:
+            line = Text(f"  {size:>9,} documents  ")
+            if name in documents:
+                one = documents[name]
+                line.append(one_line(f"{one.source}: {one.locator}", 40))
+                line.append(f"  {one_line(one.text, _EXCERPT)}", "dim")
+            yield line
+
+
+def _warnings(manifest: Manifest) -> Iterator[RenderableType]:
+    for loss in manifest.content.get("warnings", []):
+        dropped, came = loss["documents_dropped"], loss["documents_in"]
+        yield Text.assemble(
+            ("WARNING ", "bold yellow"),
+            f"{loss['stage']} drops {100 * dropped / came:.1f} % of the documents of"
+            f" {one_line(loss['source'])} ({dropped:,} of {came:,}), more than"
+            f" {100 * loss['limit']:g} % (warnings.source_loss). `tamis clusters WORKSPACE --stage"
+            f" {loss['stage']} --differences` shows what they have in common.",
+        )
 
 
 def show_plan(console: Console, plans: list[StagePlan]) -> None:
