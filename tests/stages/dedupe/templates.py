@@ -8,7 +8,10 @@ documents share some of them by chance, as real ones do.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+
+_NUMBER = re.compile(r"\d+")
 
 STATIONS = (
     "Ardmore", "Baltasound", "Carnsore", "Drumalbin", "Eskdale", "Fairbourne", "Glenanne",
@@ -143,6 +146,22 @@ def word_problems(count: int, seed: int = 1) -> list[str]:
     return sorted(found)
 
 
+def renumbered(questions: Sequence[str], count: int, seed: int = 1) -> list[str]:
+    """Versions of the first fifty questions that have several numbers, each with numbers of its
+    own, about as long as those of the question."""
+    rng = random.Random(seed)
+    chosen = [question for question in questions if len(_NUMBER.findall(question)) >= 2][:50]
+
+    def another(match: re.Match[str]) -> str:
+        digits = len(match[0])
+        return str(rng.randint(2, 30 if digits == 1 else 10**digits))
+
+    found: set[str] = set()
+    while len(found) < count:
+        found.add(_NUMBER.sub(another, chosen[len(found) % len(chosen)]))
+    return sorted(found)
+
+
 def licences(count: int, seed: int = 1) -> list[str]:
     """The MIT licence (170 words) of one year, with other holders."""
     rng = random.Random(seed)
@@ -153,9 +172,8 @@ def licences(count: int, seed: int = 1) -> list[str]:
     return sorted(found)
 
 
-KINDS: dict[str, Callable[[int, int], list[str]]] = {
+TEMPLATES: dict[str, Callable[[int, int], list[str]]] = {
     "weather reports": weather,
     "invoices": invoices,
     "word problems": word_problems,
-    "licences": licences,
 }
