@@ -1,305 +1,271 @@
-"""Near deduplication side by side: tamis, datasketch and datatrove on the same documents.
+"""Near deduplication side by side: tamis, datatrove, datasketch and rensa on the same documents.
 
-    python -m benchmarks.dedupe [--documents 10000] [--input FILE.jsonl[.gz]] [--without NAME …]
+    python -m benchmarks.dedupe [--documents 60000] [--peer-documents N] [--without NAME …]
+    python -m benchmarks.dedupe --input FILE.jsonl[.gz|.zst] …
 
-Without ``--input`` it generates documents of about 3 kB in which a fifth are edited copies of
-another with a known Jaccard index. Each contender reads its input from disk (Parquet for tamis,
-JSON lines for the others) and is warmed up on a few documents first, so that compilation and
-imports are not counted. "Found" is the share of pairs of Jaccard index >= 0.8 of which a document
-was removed; "true" the share of removed documents that are >= 0.8 similar to a kept one of their
-family. Both use word 5-gram sets as tamis sees them, on generated documents only.
+Without ``--input`` documents of about 3 kB are put together from lines of the sample, a fifth of
+them edited copies (``benchmarks.planted``). Every contender runs in a process of its own, on two
+cores, from its natural input on disk (documents parts for tamis, JSON lines for the others) to its
+result on disk: the decisions of ``near_dedupe`` for every part, datatrove's files of kept
+documents, the list of removed documents of the other two. Each is first run on a few documents, so
+that imports and compilation are not counted.
+
+Recall is the share of pairs of Jaccard index >= 0.8 of which a document was removed, precision the
+share of removed documents that are >= 0.8 similar to one that was kept; the pairs are found exactly
+(``benchmarks.pairs``). Both are given by word 5-grams as the peers see them (lower case, white
+space) and as tamis sees them (its own words), since the two differ in punctuation and markup.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gzip
-import hashlib
 import json
-import logging
 import os
-import random
-import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from manifests.schema import DOCUMENTS
-from pipeline.corpus import Corpus, Part
+from benchmarks.dedupe_peers import BANDS, NGRAM, PEERS, ROWS
+from benchmarks.pairs import Judgement, Sets, judge, similar_pairs, whitespace_sets
+from benchmarks.peers import read_texts
+from benchmarks.planted import Planted, documents_table, write_part
+from benchmarks.rounds import Ran, removed_documents, run_rounds
+from benchmarks.usage import Memory, cpu_seconds, run_measured
+from benchmarks.vocabulary import sample_vocabulary
+from pipeline.corpus import Part
 from pipeline.engines.local import LocalEngine
 from pipeline.store import Store
 from stages.dedupe.near import NearDedupe, NearDedupeConfig
-from stages.dedupe.shingles import jaccard, shingle_sets
+from stages.dedupe.shingles import shingle_sets
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 WORKERS = 2
-PART_ROWS = 5000
-BANDS, ROWS = 14, 8
+PARTS = 16
+"""Documents parts that the input is cut into, so that both processes have work to the end."""
+FEW = 400
+WORDS = 300, 660
+"""Words of a generated document."""
 ALIKE = 0.8
 """The Jaccard index that tamis verifies and all are judged by."""
+GOALS = {"datatrove": 100, "datasketch": 20, "rensa": 6}
+"""How many times faster tamis wants to be, in documents/s."""
+SKETCH_GOAL = 100.0
+"""GB of text an hour and core up to the exchange."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """Texts and, for generated ones, pairs of numbers with their Jaccard index."""
+class Input:
+    """Documents on disk below a root, as parts of a workspace and as JSON lines."""
 
-    texts: list[str]
-    family: list[int]
+    name: str
+    parts: list[Part]
+    documents: int
+    text_bytes: int
+
+    @staticmethod
+    def load(root: Path, name: str) -> Input:
+        """The input of that name."""
+        content = json.loads((root / f"{name}.json").read_text())
+        return Input(**{**content, "parts": [Part(**part) for part in content["parts"]]})
+
+    def lines(self, root: Path) -> Path:
+        """The folder of JSON lines, one file a worker."""
+        return root / self.name / "lines"
+
+
+def write_input(table: pa.Table, root: Path, name: str) -> Input:
+    """Writes a table of documents as parts and as JSON lines."""
+    rows = -(-len(table) // PARTS)
+    parts = [
+        write_part(table.slice(index * rows, rows), root, index, f"{name}/documents")
+        for index in range(-(-len(table) // rows))
+    ]
+    written = Input(name, parts, len(table), sum(part.text_bytes for part in parts))
+    folder = written.lines(root)
+    folder.mkdir(parents=True)
+    texts = table["text"].to_pylist()
+    share = -(-len(texts) // WORKERS)
+    for worker in range(WORKERS):
+        with (folder / f"{worker}.jsonl").open("w", encoding="utf-8") as lines:
+            for number in range(worker * share, min((worker + 1) * share, len(texts))):
+                lines.write(json.dumps({"id": str(number), "text": texts[number]}) + "\n")
+    (root / f"{name}.json").write_text(json.dumps(asdict(written)))
+    return written
+
+
+def numbered(texts: pa.Array) -> pa.Table:
+    """Texts as documents; a document's id is its number."""
+    ids = [number.to_bytes(16, "big") for number in range(len(texts))]
+    return documents_table(pa.array(ids, pa.binary(16)), texts, 0)
+
+
+def twice(table: pa.Table) -> pa.Table:
+    """Its texts, each twice: what only duplicates reach is warmed up too."""
+    return numbered(pa.concat_arrays([*table["text"].chunks, *table["text"].chunks]))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a contender took for an input, and which documents it removed."""
+
+    input: Input
+    seconds: float
+    cpu: float
+    rounds: dict[str, float]
+    memory: Memory
+    removed: Flags
 
     @property
-    def size(self) -> int:
-        """UTF-8 bytes of all texts."""
-        return sum(len(text.encode()) for text in self.texts)
+    def rate(self) -> float:
+        """Documents a second."""
+        return self.input.documents / self.seconds
 
 
-def generate(documents: int, seed: int = 1) -> Sample:
-    """Texts of about 480 words, a fifth of them copies with 0 to 6 % of the words replaced."""
-    rng = np.random.default_rng(seed)
-    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    words = ["".join(rng.choice(letters, rng.integers(2, 10))) for _ in range(30_000)]
-    texts: list[str] = []
-    family: list[int] = []
-    drawn: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = []
-    while len(texts) < documents:
-        if drawn and rng.random() < 0.2:
-            origin = int(rng.integers(len(drawn)))
-            chosen = drawn[origin].copy()
-            replaced = rng.random(len(chosen)) < rng.uniform(0, 0.06)
-            chosen[replaced] = rng.integers(len(words), size=int(replaced.sum()))
-        else:
-            origin = len(drawn)
-            chosen = rng.zipf(1.15, int(rng.integers(300, 660))) % len(words)
-            drawn.append(chosen)
-        family.append(origin)
-        texts.append(" ".join(words[word] for word in chosen))
-    order = random.Random(seed).sample(range(documents), documents)
-    return Sample([texts[n] for n in order], [family[n] for n in order])
+def run_contender(name: str, root: Path, few: str, whole: str) -> None:
+    """In a process of its own: runs a contender on a few documents, then on all, and writes what it
+    took and what it removed below ``root``."""
+    rounds: dict[str, float] = {}
+    if name == "tamis":
+        store = Store(root)
+        engine = LocalEngine(store, WORKERS)
+        # with two seeds, so that both processes have done all kinds of tasks
+        for seed in (2, 3):
+            _tamis(store, engine, Input.load(root, few), seed)
+        chosen = Input.load(root, whole)
+        before, started = cpu_seconds(), time.perf_counter()
+        ran = _tamis(store, engine, chosen, 1)
+        seconds, cpu = time.perf_counter() - started, cpu_seconds() - before
+        engine.close()
+        rounds = {name: one.seconds for name, one in ran.rounds.items()}
+        removed = removed_documents(ran, chosen.parts, store)
+    else:
+        peer = PEERS[name]
+        peer(Input.load(root, few).lines(root), root / f"{name}-few", WORKERS)
+        before, started = cpu_seconds(), time.perf_counter()
+        read = peer(Input.load(root, whole).lines(root), root / f"{name}-whole", WORKERS)
+        seconds, cpu = time.perf_counter() - started, cpu_seconds() - before
+        removed = read()
+    np.save(root / f"{name}-removed.npy", removed)
+    took = {"seconds": seconds, "cpu": cpu, "rounds": rounds}
+    (root / f"{name}-took.json").write_text(json.dumps(took))
 
 
-def read(path: Path) -> Sample:
-    """Texts of a JSON lines file with a ``text`` in each line."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as lines:
-        texts = [json.loads(line)["text"] for line in lines]
-    return Sample(texts, list(range(len(texts))))
-
-
-def tamis(sample: Sample, folder: Path, engine: LocalEngine) -> tuple[float, set[int]]:
-    """Seconds of all rounds of ``near_dedupe`` on two processes, and the numbers of the removed."""
-    stage = NearDedupe(NearDedupeConfig(min_jaccard=ALIKE))
-    part_rows = min(PART_ROWS, -(-len(sample.texts) // (4 * WORKERS)))
-    parts = list(_write_parts(sample.texts, folder, part_rows))
-    nothing: list[dict[str, str]] = [{} for _ in parts]
-    corpus = Corpus(
-        stage=stage.name,
-        version=stage.version,
-        parts=parts,
-        verdicts=[[] for _ in parts],
-        annotations=nothing,
-        artefacts={},
-        externals={},
-        recipe={},
-        store=engine.store,
+def _tamis(store: Store, engine: LocalEngine, chosen: Input, seed: int) -> Ran:
+    config = NearDedupeConfig(
+        min_jaccard=ALIKE, ngram=NGRAM, bands=BANDS, rows=ROWS, seed=seed, linkage="direct"
     )
-    started = time.perf_counter()
-    rounds = stage.rounds(corpus)
-    paths: Sequence[str] = []
-    spent: dict[str, float] = {}
-    with contextlib.suppress(StopIteration):
-        tasks = next(rounds)
-        while True:
-            begun = time.perf_counter()
-            done = {task.fingerprint: receipts[0] for task, receipts in engine.run(tasks)}
-            receipts = [done[task.fingerprint] for task in tasks]
-            paths = [receipt.path("decisions.parquet") for receipt in receipts]
-            if tasks:
-                spent[Path(tasks[0].folder).name] = time.perf_counter() - begun
-            tasks = rounds.send(receipts)
-    seconds = time.perf_counter() - started
-    print("  " + ", ".join(f"{name} {used:.2f} s" for name, used in spent.items()))
-    removed: set[int] = set()
-    for part, path in zip(parts, paths, strict=True):
-        table = pq.read_table(engine.store.path(path))
-        rows = table.filter(table["survivor"].is_valid())["row"].to_pylist()
-        removed |= {part.index * part_rows + row for row in rows}
-    return seconds, removed
+    return run_rounds(NearDedupe(config), chosen.parts, store, engine)
 
 
-def _write_parts(texts: Sequence[str], folder: Path, part_rows: int) -> Iterator[Part]:
-    place = folder / "documents"
-    place.mkdir(parents=True, exist_ok=True)
-    for index, start in enumerate(range(0, len(texts), part_rows)):
-        some = texts[start : start + part_rows]
-        ids = [hashlib.md5(f"{start + row}".encode()).digest() for row in range(len(some))]
-        none = pa.nulls(len(some), pa.string())
-        table = pa.table(
-            [
-                pa.array(ids, pa.binary(16)),
-                pa.array(some, pa.large_string()),
-                pa.array(["sample"] * len(some)).dictionary_encode(),
-                pa.array([str(start + row) for row in range(len(some))]),
-                none,
-                none,
-                none,
-                none,
-            ],
-            schema=DOCUMENTS,
+def compete(names: Sequence[str], root: Path, inputs: dict[str, Input]) -> dict[str, Result]:
+    """Runs contenders one after the other."""
+    results = {}
+    for name in names:
+        chosen = inputs["documents"] if name == "tamis" else inputs["peers"]
+        print(f"{name} …", flush=True)
+        command = ["-m", "benchmarks.dedupe", "--contender", name, "--root", str(root)]
+        memory = run_measured([*command, "--whole", chosen.name])
+        took = json.loads((root / f"{name}-took.json").read_text())
+        removed = np.load(root / f"{name}-removed.npy")
+        results[name] = Result(chosen, **took, memory=memory, removed=removed)
+    return results
+
+
+class Judged(NamedTuple):
+    """Judgements by words between white space, and by tamis's words."""
+
+    whitespace: Judgement
+    own: Judgement
+
+
+def judge_all(results: dict[str, Result], texts: pa.Array) -> dict[str, Judged]:
+    """Judges every contender on all the documents that it was given."""
+    own = similar_pairs(Sets(*shingle_sets(texts, NGRAM, 8)), ALIKE)
+    whitespace = similar_pairs(whitespace_sets(texts, NGRAM), ALIKE)
+    found = f"{len(whitespace.left):,} pairs of Jaccard index >= {ALIKE}"
+    print(f"{found} by words between white space, {len(own.left):,} by tamis's words")
+    return {
+        name: Judged(judge(whitespace, result.removed), judge(own, result.removed))
+        for name, result in results.items()
+    }
+
+
+def _ratios(results: dict[str, Result], name: str) -> str:
+    if "tamis" not in results or name not in GOALS:
+        return ""
+    ours, theirs = results["tamis"], results[name]
+    rates = [one.input.documents / one.cpu for one in (ours, theirs)]
+    return f"{ours.rate / theirs.rate:>9.1f}x{rates[0] / rates[1]:>7.1f}x{GOALS[name]:>5}x"
+
+
+def print_table(results: dict[str, Result], judged: dict[str, Judged]) -> None:
+    """One line a contender; ratios of documents/s beside the goals."""
+    print(
+        f"{'':<11}{'documents':>10}{'seconds':>9}{'CPU s':>8}{'documents/s':>12}{'MB/s':>7}"
+        f"{'memory':>9}{'removed':>9}{'recall':>15}{'precision':>15}{'tamis is':>10}{'by CPU':>8}"
+        f"{'goal':>6}"
+    )
+    for name, result in results.items():
+        words, own = judged[name]
+        print(
+            f"{name:<11}{result.input.documents:>10,}{result.seconds:>9.2f}{result.cpu:>8.2f}"
+            f"{result.rate:>12,.0f}{result.input.text_bytes / result.seconds / 1e6:>7.1f}"
+            f"{result.memory.own / 1e6:>6,.0f} MB{result.removed.sum():>9,}"
+            f"{words.recall:>8.2%}{own.recall:>7.1%}{words.precision:>8.2%}{own.precision:>7.1%}"
+            + _ratios(results, name)
         )
-        path = f"documents/{len(texts)}-{index:05d}.parquet"
-        pq.write_table(table, folder / path, compression="zstd")
-        yield Part(index, path, "sample", len(some), table["text"].nbytes)
-
-
-def datasketch(sample: Sample, folder: Path) -> tuple[float, set[int]]:
-    """Seconds of MinHash and LSH over word 5-grams in one process, and the removed."""
-    from datasketch import MinHash, MinHashLSH
-
-    path = _write_lines(sample.texts, folder / "datasketch.jsonl")
-    started = time.perf_counter()
-    index = MinHashLSH(params=(BANDS, ROWS), num_perm=BANDS * ROWS)
-    removed = set()
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines):
-            words = json.loads(line)["text"].lower().split()
-            grams = {" ".join(words[n : n + 5]).encode() for n in range(max(1, len(words) - 4))}
-            sketch = MinHash(num_perm=BANDS * ROWS)
-            sketch.update_batch(list(grams))
-            if index.query(sketch):
-                removed.add(number)
-            else:
-                index.insert(str(number), sketch)
-    return time.perf_counter() - started, removed
-
-
-def datatrove(sample: Sample, folder: Path) -> tuple[float, set[int]]:
-    """Seconds of the four MinHash stages on two processes, and the removed."""
-    from datatrove.executor import LocalPipelineExecutor
-    from datatrove.pipeline.dedup.minhash import (
-        MinhashConfig,
-        MinhashDedupBuckets,
-        MinhashDedupCluster,
-        MinhashDedupFilter,
-        MinhashDedupSignature,
-    )
-    from datatrove.pipeline.readers import JsonlReader
-    from datatrove.pipeline.writers import JsonlWriter
-    from datatrove.utils.hashing import HashConfig
-    from loguru import logger
-
-    logger.remove()
-    logging.disable(logging.WARNING)
-    root = folder / "datatrove"
-    shutil.rmtree(root, ignore_errors=True)
-    for part in range(WORKERS):
-        _write_lines(sample.texts, root / "input" / f"{part}.jsonl", part)
-    # its default hashes strings with xxhash, which versions from 4 on refuse
-    config = MinhashConfig(
-        n_grams=5,
-        num_buckets=BANDS,
-        hashes_per_bucket=ROWS,
-        hash_config=HashConfig(hash_fc="sha1"),
-    )
-    names = [str(root / name) for name in ("input", "signatures", "buckets", "remove", "kept")]
-    source, signatures, buckets, remove, kept = names
-    stages = [
-        ([JsonlReader(source), MinhashDedupSignature(signatures, config, "eng")], WORKERS),
-        ([MinhashDedupBuckets(signatures, buckets, config=config)], BANDS),
-        ([MinhashDedupCluster(buckets, remove, config=config)], 1),
-        ([JsonlReader(source), MinhashDedupFilter(remove), JsonlWriter(kept)], WORKERS),
-    ]
-    started = time.perf_counter()
-    for number, (pipeline, tasks) in enumerate(stages):
-        LocalPipelineExecutor(
-            pipeline,
-            tasks=tasks,
-            workers=min(WORKERS, tasks),
-            logging_dir=str(root / f"log{number}"),
-        ).run()
-    seconds = time.perf_counter() - started
-    left = set()
-    for path in sorted((root / "kept").glob("*.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            left |= {int(json.loads(line)["id"]) for line in lines}
-    return seconds, set(range(len(sample.texts))) - left
-
-
-def _write_lines(texts: Sequence[str], path: Path, part: int | None = None) -> Path:
-    """All texts as JSON lines, or those of one of ``WORKERS`` parts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as lines:
-        for number, text in enumerate(texts):
-            if part is None or number % WORKERS == part:
-                lines.write(json.dumps({"id": str(number), "text": text}) + "\n")
-    return path
-
-
-def judged(sample: Sample, removed: set[int]) -> tuple[float, float]:
-    """``(found, true)`` as the module says; families are those of the generator."""
-    sets, bounds = shingle_sets(pa.array(sample.texts, pa.large_string()), 5, 8)
-    families: dict[int, list[int]] = {}
-    for number, name in enumerate(sample.family):
-        families.setdefault(name, []).append(number)
-    pairs = resolved = 0
-    witnessed: set[int] = set()
-    for members in families.values():
-        for position, a in enumerate(members):
-            for b in members[:position]:
-                left, right = (sets[bounds[n] : bounds[n + 1]] for n in (a, b))
-                if jaccard(left, right) < ALIKE:
-                    continue
-                pairs += 1
-                resolved += a in removed or b in removed
-                witnessed |= {x for x, y in ((a, b), (b, a)) if y not in removed}
-    true = len(removed & witnessed) / len(removed) if removed else 1.0
-    return (resolved / pairs if pairs else 1.0), true
+    print("tamis is: ratio of documents a second, of the clock and of CPU time")
+    print("recall, precision: by words between white space, by tamis's words")
+    print("memory: peak of all processes (PSS), pages of mapped files not counted")
+    if "tamis" in results:
+        best = results["tamis"]
+        print("tamis by round: " + ", ".join(f"{n} {s:.2f} s" for n, s in best.rounds.items()))
+        print(f"tamis, pages of mapped files at their peak: {best.memory.files / 1e6:,.0f} MB")
+        hourly = best.input.text_bytes / best.rounds["sketch"] / WORKERS * 3600 / 1e9
+        print(f"up to the exchange: {hourly:.0f} GB an hour and core (goal: {SKETCH_GOAL:.0f})")
 
 
 def main() -> None:
-    """Runs the contenders one after the other and prints the table."""
+    """Writes the input, runs the contenders one after the other, prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--documents", type=int, default=10_000)
+    parser.add_argument("--documents", type=int, default=60_000)
+    parser.add_argument("--peer-documents", type=int, help="peers get only the first so many")
     parser.add_argument("--input", type=Path)
-    parser.add_argument("--without", action="append", default=[])
+    parser.add_argument("--without", action="append", default=[], choices=["tamis", *PEERS])
+    parser.add_argument("--contender", help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--whole", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    sample = read(given.input) if given.input else generate(given.documents)
-    # twice, so that rounds which only duplicates reach are compiled too
-    small = Sample(sample.texts[:25] * 2, sample.family[:25] * 2)
-    count, size = len(sample.texts), sample.size
-    print(f"{count:,} documents, {size / 1e6:.1f} MB, {os.cpu_count()} cores")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        engine = LocalEngine(Store(folder), WORKERS)
-        contenders: dict[str, Callable[[Sample], tuple[float, set[int]]]] = {
-            "tamis": lambda chosen: tamis(chosen, folder, engine),
-            "datasketch": lambda chosen: datasketch(chosen, folder),
-            "datatrove": lambda chosen: datatrove(chosen, folder),
-        }
-        results: dict[str, tuple[float, set[int]]] = {}
-        for label, contender in contenders.items():
-            if label in given.without:
-                continue
-            print(label)
-            try:
-                contender(small)
-                results[label] = contender(sample)
-            except ImportError as error:
-                print(f"  not run: {error}")
-        engine.close()
-    columns = ("", "seconds", "documents/s", "MB/s", "removed", "found", "true", "tamis is")
-    print("{:<12}{:>9}{:>13}{:>8}{:>9}{:>8}{:>8}{:>10}".format(*columns))
-    best = results["tamis"][0] if "tamis" in results else float("nan")
-    for label, (seconds, removed) in results.items():
-        found, true = judged(sample, removed) if given.input is None else (np.nan, np.nan)
-        print(
-            f"{label:<12}{seconds:>9.2f}{count / seconds:>13,.0f}{size / seconds / 1e6:>8.1f}"
-            f"{len(removed):>9,}{found:>8.1%}{true:>8.1%}{seconds / best:>9.1f}x"
+    if given.contender:
+        run_contender(given.contender, given.root, "few", given.whole)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        if given.input:
+            texts = read_texts([given.input], given.documents)
+            table = numbered(pa.array(texts, pa.large_string()))
+        else:
+            planted = Planted(given.documents, sample_vocabulary(), *WORDS)
+            table = planted.table(0, given.documents)
+        write_input(twice(table.slice(0, FEW // 2)), root, "few")
+        inputs = {"documents": write_input(table, root, "documents")}
+        limit = given.peer_documents or len(table)
+        limited = limit < len(table)
+        inputs["peers"] = (
+            write_input(table.slice(0, limit), root, "peers") if limited else inputs["documents"]
         )
+        size = inputs["documents"].text_bytes
+        print(f"{len(table):,} documents, {size / 1e6:.1f} MB, {os.cpu_count()} cores")
+        names = [name for name in ("tamis", *PEERS) if name not in given.without]
+        results = compete(names, root, inputs)
+        print_table(results, judge_all(results, table["text"].combine_chunks()))
 
 
 if __name__ == "__main__":

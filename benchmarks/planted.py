@@ -302,9 +302,9 @@ def documents_table(ids: pa.Array, texts: pa.Array, first: int) -> pa.Table:
     return pa.table([ids, texts, source, locators, *nothing], schema=DOCUMENTS)
 
 
-def write_part(table: pa.Table, root: Path, index: int) -> Part:
-    """Writes a documents part under a workspace as ingest does: zstd, row groups of 8 MB."""
-    path = f"documents/{index:05d}.parquet"
+def write_part(table: pa.Table, root: Path, index: int, folder: str = "documents") -> Part:
+    """Writes a documents part below a workspace as ingest does: zstd, row groups of 8 MB."""
+    path = f"{folder}/{index:05d}.parquet"
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     size = int(pc.sum(pc.binary_length(table["text"])).as_py() or 0)
     rows = max(1, table.num_rows * ROW_GROUP_BYTES // max(1, size))

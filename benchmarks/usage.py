@@ -1,10 +1,12 @@
-"""The memory of a program and all its processes, measured from beside it."""
+"""Memory and CPU time of a program and all its processes."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,23 +32,43 @@ class Memory(NamedTuple):
 
 
 def run_measured(command: Sequence[str]) -> Memory:
-    """Runs a Python module (``command`` is what follows ``python``) and its peak of memory.
+    """Runs Python with these arguments, beside this process; the peak of its memory.
 
-    Raises SystemExit when it fails. Without Linux's ``/proc`` the resident set is taken as ``own``.
+    What it prints is shown only when it fails, as SystemExit. Without Linux's ``/proc`` the
+    resident set is taken as ``own``.
     """
-    process = subprocess.Popen([sys.executable, *command])
     own = files = 0
-    try:
-        while process.poll() is None:
-            now = _tree(process.pid)
-            own, files = max(own, now.own), max(files, now.files)
-            time.sleep(EVERY)
-    finally:
-        process.terminate()
-        process.wait()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with status {process.returncode}.")
+    with tempfile.TemporaryFile() as printed:
+        process = subprocess.Popen(
+            [sys.executable, *command], stdout=printed, stderr=subprocess.STDOUT
+        )
+        try:
+            while process.poll() is None:
+                now = _tree(process.pid)
+                own, files = max(own, now.own), max(files, now.files)
+                time.sleep(EVERY)
+        finally:
+            process.terminate()
+            process.wait()
+        if process.returncode:
+            printed.seek(0)
+            raise SystemExit(
+                f"{printed.read().decode(errors='replace')}\n"
+                f"{' '.join(command)} failed with status {process.returncode}."
+            )
     return Memory(own, files)
+
+
+def cpu_seconds() -> float:
+    """CPU time so far of this process and its descendants, ended ones included. Unlike the wall
+    time it does not grow when other programs keep the cores busy."""
+    used = 0.0
+    current = psutil.Process()
+    for process in (current, *current.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used += times.user + times.system + times.children_user + times.children_system
+    return used
 
 
 def _tree(pid: int) -> Memory:
