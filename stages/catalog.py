@@ -12,6 +12,7 @@ CATALOG = Catalog(
         "datatrove": "stages.datatrove:DatatroveFilter",
         "exact_dedupe": "stages.dedupe.exact:ExactDedupe",
         "near_dedupe": "stages.dedupe.near:NearDedupe",
+        "boilerplate_lines": "stages.dedupe.lines:BoilerplateLines",
         "quality": "stages.quality.stage:Quality",
         "domain": "stages.domain:Domain",
         "decontaminate": "stages.decontaminate.stage:Decontaminate",
