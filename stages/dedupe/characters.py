@@ -26,7 +26,10 @@ IGNORED = 1
 CHARACTER = 1 << 31
 """Flag: a character of a script without spaces, a token of its own. The rest is the code point."""
 EXPANDED = 1 << 30
-"""Flag: several characters. Bits 5 and up: offset into ``expansions``; bits 0-4: how many."""
+"""Flag: several characters. Bits 5 to 28: offset into ``expansions``; bits 0-4: how many."""
+
+DIGIT = 1 << 29
+"""Flag: a decimal digit of any script (category Nd)."""
 
 TABLE_SIZE = 0x20000
 """Code points with an entry. Those above are Han (to 0x3FFFF), or format characters."""
@@ -101,7 +104,9 @@ def _count(code: int) -> int:
         return IGNORED
     if category[0] not in "LMN":
         return SEPARATOR
-    return CHARACTER | code if _within(code, _WITHOUT_SPACES) or code >= TABLE_SIZE else code
+    counted = code | DIGIT if category == "Nd" else code
+    alone = _within(code, _WITHOUT_SPACES) or code >= TABLE_SIZE
+    return CHARACTER | counted if alone else counted
 
 
 def _within(code: int, blocks: tuple[tuple[int, int], ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Floats, Ints
+from stages.dedupe.arrays import Flags, Floats, Ints
 
 
 @compiled
@@ -57,12 +57,13 @@ def direct_survivors(
 
 
 def single_survivors(
-    component: Ints, left: Ints, right: Ints, similarity: Floats
+    component: Ints, first: Flags, left: Ints, right: Ints, similarity: Floats
 ) -> tuple[Ints, Floats]:
-    """Linkage ``single``: the first node of each component is kept, chains allowed. Returns each
-    node's survivor (-1: kept) and, where the two were compared, their similarity (else NaN)."""
+    """Linkage ``single``: the first node of each component is kept, chains allowed, and so are
+    nodes where ``first`` says that nothing comes before them. Returns each node's survivor (-1:
+    kept) and, where the two were compared, their similarity (else NaN)."""
     numbers = np.arange(len(component))
-    survivor = np.where(component == numbers, -1, component)
+    survivor = np.where((component == numbers) | first, -1, component)
     compared = np.full(len(component), np.nan, np.float32)
     direct = survivor[right] == left
     compared[right[direct]] = similarity[direct]

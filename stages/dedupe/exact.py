@@ -18,15 +18,20 @@ from stages.dedupe.arrays import Bytes, Ints, Words64, id_column
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.exchange import buckets, gather
 from stages.dedupe.hashing import hash_texts, hash_words
+from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.order import (
     DEFAULT_ORDER,
+    ORDER_ABOUT,
+    QUALITY,
     Key,
-    Ranking,
     check_order,
-    order_task,
-    write_order_keys,
+    effective_order,
+    order_arguments,
+    ranking_rounds,
+    write_order,
 )
-from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_tasks, decisions_for
+from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_rounds, decisions_for
+from stages.dedupe.ranking import Ranking
 
 Json = Any
 
@@ -39,11 +44,7 @@ class ExactDedupeConfig(StageConfig):
         about="`none`: equal byte for byte. `text`: equal words in equal order, where case, width,"
         " punctuation, spaces and markup do not matter and numbers do.",
     )
-    order: tuple[Key, ...] = setting(
-        DEFAULT_ORDER,
-        about="What decides who is kept, most important first: `n_bytes` (longest first),"
-        " `source_priority`, `id` (always last).",
-    )
+    order: tuple[Key, ...] = setting(DEFAULT_ORDER, about=ORDER_ABOUT)
     source_priority: tuple[str, ...] = setting(
         (), about="Sources, best first, for `source_priority` in `order`; others come after them."
     )
@@ -62,6 +63,7 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = ExactDedupeConfig
     summary: ClassVar[str] = "Drop documents with the same text as another (128-bit hash)"
+    may_read = (QUALITY,)
     columns: ClassVar[pa.Schema] = pa.schema(
         [
             pa.field("hash", pa.binary(16)),
@@ -80,11 +82,12 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
         arguments: dict[str, Json] = {"normalization": config.normalization}
         if config.normalization == "text":
             arguments["unicode"] = UNICODE_VERSION
+        keys = effective_order(corpus, config.order, config.source_priority)
         sketches = yield [
             corpus.task(
                 "stages.dedupe.exact:sketch_part",
                 "sketch",
-                {"view": corpus.view(part), **arguments},
+                {**order_arguments(corpus, part, keys, config.source_priority), **arguments},
                 label=f"hashes of {part.documents}",
                 work=part.text_bytes,
                 documents=part.rows,
@@ -92,15 +95,16 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
             for part in corpus.parts
         ]
         documents = sum(receipt.value["documents"] for receipt in sketches)
-        (order,) = yield [order_task(corpus, sketches, config.order, config.source_priority)]
+        source = yield from listed(corpus, "sketches", sketches)
+        ranking = yield from ranking_rounds(corpus, sketches, source)
         partitions = max(1, -(-documents // self.keys_per_partition))
         groups = yield [
             corpus.task(
                 "stages.dedupe.exact:group_partition",
                 "groups",
                 {
-                    "sketches": [receipt.output for receipt in sketches],
-                    "order": order.output,
+                    "sketches": source,
+                    "ranking": ranking,
                     "partition": partition,
                     "partitions": partitions,
                 },
@@ -108,11 +112,12 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
             )
             for partition in range(partitions)
         ]
-        decisions = yield decision_tasks(corpus, sketches, order, groups)
+        decisions = yield from decision_rounds(corpus, sketches, ranking, groups)
         return Artefacts(
             per_part={"decisions": [receipt.path(DECISIONS_FILE) for receipt in decisions]},
             record={
                 "documents": documents,
+                "order": keys,
                 "without_text": sum(r.value["without_text"] for r in sketches),
                 "groups": sum(receipt.value["groups"] for receipt in groups),
                 "removed": sum(receipt.value["removed"] for receipt in groups),
@@ -146,7 +151,8 @@ def _as_bytes(hashes: Words64) -> Bytes:
 
 def sketch_part(run: TaskRun) -> Json:
     """Hashes of a part's living documents, sorted by the first half: ``first.npy``, ``second.npy``
-    (uint64), ``index.npy`` (uint32); and what the survivor order reads. 52 bytes a document."""
+    (uint64), ``index.npy`` (uint32); and what the survivor order reads: 20 bytes a document, and 44
+    for an order of ``n_bytes`` and ``id``."""
     view = open_view(run.store, run.arguments["view"])
     hashes, lengths = text_hashes(view.table["text"], run.arguments["normalization"])
     index = np.flatnonzero(lengths).astype(np.uint32)
@@ -155,16 +161,16 @@ def sketch_part(run: TaskRun) -> Json:
     np.save(run.output / "first.npy", first[order])
     np.save(run.output / "second.npy", hashes[index[order], 1])
     np.save(run.output / "index.npy", index[order])
-    write_order_keys(run.output, view)
+    write_order(run.output, view, run.arguments["order"], run.arguments["priority"])
     return {"documents": len(view.rows), "without_text": len(view.rows) - len(index)}
 
 
 def group_partition(run: TaskRun) -> Json:
     """Groups of one range of hashes, as ``Outcomes``: the first of each by rank is kept."""
     arguments = run.arguments
-    ranking = Ranking.open(run.store, arguments["order"])
+    ranking = Ranking.open(run.store, arguments["ranking"])
     columns, ranks = gather(
-        [run.path(output) for output in arguments["sketches"]],
+        outputs_of(run, "sketches"),
         ["first", "second"],
         ranking,
         arguments["partition"],

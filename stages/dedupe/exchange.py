@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from stages.dedupe.arrays import Ints, Words64, load
-from stages.dedupe.order import Ranking
+from stages.dedupe.ranking import Ranking
+
+SAMPLE_STEP = 16_384
+"""One in so many of a task's sorted numbers is told to the driver, which cuts ranges by them."""
 
 
 def partition_bounds(partition: int, partitions: int) -> tuple[int, int | None]:
@@ -67,3 +71,26 @@ def buckets(columns: Sequence[Words64], ranks: Ints) -> tuple[Ints, Ints]:
     repeated = np.repeat(sizes > 1, sizes)
     kept = sizes[sizes > 1]
     return members[repeated], np.append(0, np.cumsum(kept)).astype(np.int64)
+
+
+def quantiles(values: Ints) -> list[int]:
+    """One in ``SAMPLE_STEP`` of sorted values, for ``even_ranges``."""
+    return [int(value) for value in values[SAMPLE_STEP - 1 :: SAMPLE_STEP]]
+
+
+def even_ranges(samples: Sequence[Sequence[int]], at_once: int) -> list[list[int]]:
+    """Ranges ``[first, last)`` of numbers from 0 that hold about ``at_once`` values each, from the
+    ``quantiles`` of all values; the last range has no end (-1). Equal values stay together."""
+    ordered = np.sort(np.concatenate([np.zeros(0, np.int64), *map(np.asarray, samples)]))
+    step = max(1, at_once // SAMPLE_STEP)
+    cuts = np.unique(ordered[step - 1 :: step].astype(np.int64) + 1)
+    bounds = [0, *(int(cut) for cut in cuts), -1]
+    return [[first, last] for first, last in pairwise(bounds)]
+
+
+def within_range(values: Ints, bounds: Sequence[int]) -> slice:
+    """Where the values of a range stand in a sorted array."""
+    first, last = bounds
+    start = int(np.searchsorted(values, first, "left"))
+    stop = len(values) if last < 0 else int(np.searchsorted(values, last, "left"))
+    return slice(start, stop)

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Ints, Words32, Words64, text_buffers
-from stages.dedupe.tokens import mix, token_tables, tokenize
+from stages.dedupe.arrays import Bytes, Ints, Words64, text_buffers
+from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
 
 # MurmurHash3_x64_128 (Appleby 2011, public domain): constants of the algorithm
 _C1 = np.uint64(0x87C37B91114253D5)
@@ -93,17 +93,13 @@ def _hash_bytes(data: Bytes, offsets: Ints) -> Words64:
 
 
 @compiled
-def _hash_tokens(
-    data: Bytes, offsets: Ints, table: Words32, expansions: Words32, elements: Words64
-) -> tuple[Words64, Ints]:
+def _hash_tokens(data: Bytes, offsets: Ints, tables: Tables) -> tuple[Words64, Ints]:
     rows = len(offsets) - 1
     result = np.empty((rows, 2), np.uint64)
     counts = np.empty(rows, np.int64)
     tokens = np.empty(4096, np.uint64)
     for row in range(rows):
-        tokens, count = tokenize(
-            data, offsets[row], offsets[row + 1], table, expansions, elements, tokens
-        )
+        tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
         h1 = _ZERO
         h2 = _ZERO
         for index in range(count):
@@ -125,4 +121,4 @@ def hash_words(text: pa.ChunkedArray | pa.Array) -> tuple[Words64, Ints]:
     not matter: uint64, rows x 2; and their numbers of tokens (int64). A token's own hash has 64
     bits; the chance that any of n distinct words collide is n^2 / 2^64."""
     data, offsets = text_buffers(text)
-    return _hash_tokens(data, offsets, *token_tables())
+    return _hash_tokens(data, offsets, token_tables())

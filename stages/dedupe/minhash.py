@@ -10,7 +10,7 @@ import pyarrow as pa
 from pipeline.compile import compiled
 from stages.dedupe.arrays import Bytes, Ints, Words32, Words64, text_buffers
 from stages.dedupe.shingles import shingle
-from stages.dedupe.tokens import mix, token_tables, tokenize
+from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
 
 _HIGH = np.uint64(32)
 _LARGEST = np.uint32(0xFFFFFFFF)
@@ -38,23 +38,36 @@ def _splitmix(seed: int, index: int) -> int:
 
 @compiled
 def _minima(
-    shingles: Words64, count: int, multipliers: Words32, addends: Words32, signature: Words32
+    shingles: Words64,
+    count: int,
+    multipliers: Words32,
+    addends: Words32,
+    halves: Words32,
+    signature: Words32,
 ) -> None:
+    """The least hash of a document's shingles under every function. One function after the other
+    over a stretch of shingles that stays in the L1 cache: a loop that the compiler turns into
+    vector instructions. ``halves`` is scratch for such a stretch."""
     signature[:] = _LARGEST
-    for index in range(count):
-        value = np.uint32(shingles[index] >> _HIGH)
+    for start in range(0, count, len(halves)):
+        stretch = min(count - start, len(halves))
+        for index in range(stretch):
+            halves[index] = np.uint32(shingles[start + index] >> _HIGH)
         for k in range(len(signature)):
-            hashed = np.uint32(value * multipliers[k] + addends[k])
-            signature[k] = min(signature[k], hashed)
+            multiplier = multipliers[k]
+            addend = addends[k]
+            least = signature[k]
+            for index in range(stretch):
+                hashed = np.uint32(halves[index] * multiplier + addend)
+                least = min(least, hashed)
+            signature[k] = least
 
 
 @compiled
 def _signatures(
     data: Bytes,
     offsets: Ints,
-    table: Words32,
-    expansions: Words32,
-    elements: Words64,
+    tables: Tables,
     ngram: int,
     char_ngram: int,
     multipliers: Words32,
@@ -65,14 +78,13 @@ def _signatures(
     counts = np.empty(rows, np.int64)
     tokens = np.empty(4096, np.uint64)
     shingles = np.empty(4096, np.uint64)
+    halves = np.empty(2048, np.uint32)
     for row in range(rows):
-        tokens, count = tokenize(
-            data, offsets[row], offsets[row + 1], table, expansions, elements, tokens
-        )
+        tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
         if count > len(shingles):
             shingles = np.empty(2 * count, np.uint64)
         found = shingle(tokens, count, ngram, char_ngram, shingles)
-        _minima(shingles, found, multipliers, addends, result[row])
+        _minima(shingles, found, multipliers, addends, halves, result[row])
         counts[row] = count
     return result, counts
 
@@ -87,7 +99,7 @@ def signatures(
     """
     data, offsets = text_buffers(text)
     return _signatures(
-        data, offsets, *token_tables(), ngram, char_ngram, *permutations(hashes, seed)
+        data, offsets, token_tables(), ngram, char_ngram, *permutations(hashes, seed)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import Floats, Ints, id_column, load
-from stages.dedupe.order import Ranking
+from stages.dedupe.arrays import Flags, Floats, Ints, id_column, load
+from stages.dedupe.listing import listed, outputs_of
+from stages.dedupe.ranking import Ranking
 
 Json = Any
 
@@ -39,7 +40,7 @@ class Outcomes:
 
     def save(self, folder: Path, ranking: Ranking) -> None:
         """Writes the columns, sorted by position."""
-        position = ranking.positions[self.rank]
+        position = ranking.positions(self.rank)
         order = np.argsort(position)
         columns: list[np.ndarray[Any, Any]] = [position, self.cluster, self.size]
         columns += [self.survivor, self.jaccard]
@@ -47,36 +48,44 @@ class Outcomes:
             np.save(folder / f"{name}.npy", column[order].astype(kind))
 
 
-def decision_tasks(
-    corpus: Corpus, sketches: Sequence[Receipt], ranking: Receipt, outcomes: Sequence[Receipt]
-) -> list[Task]:
-    """One task a part: its rows of all outcomes, with ranks turned into ids."""
-    return [
+def decision_rounds(
+    corpus: Corpus,
+    sketches: Sequence[Receipt],
+    ranking: str,
+    outcomes: Sequence[Receipt],
+    earlier: Sequence[str] = (),
+) -> Generator[list[Task], list[Receipt], list[Receipt]]:
+    """One task a part: its rows of all outcomes, with ranks turned into ids. ``earlier`` names the
+    corpora of sketches that stand behind those of the parts, one name each."""
+    source = yield from listed(corpus, "outcomes", outcomes)
+    receipts = yield [
         corpus.task(
             "stages.dedupe.outcomes:write_decisions",
             "decide",
             {
                 "part": part.index,
                 "sketch": sketch.output,
-                "order": ranking.output,
-                "outcomes": [receipt.output for receipt in outcomes],
+                "ranking": ranking,
+                "outcomes": source,
+                "earlier": list(earlier),
             },
             label=f"decisions on {part.documents}",
             documents=part.rows,
         )
-        for part, sketch in zip(corpus.parts, sketches, strict=True)
+        for part, sketch in zip(corpus.parts, sketches, strict=False)
     ]
+    return receipts
 
 
 def write_decisions(run: TaskRun) -> Json:
     """Writes ``decisions.parquet``: ``row`` (int64, rising), ``cluster`` (id), ``cluster_size``
-    (int32), ``survivor`` (id, null when kept) and ``jaccard`` (float32, null without one)."""
-    ranking = Ranking.open(run.store, run.arguments["order"])
+    (int32), ``survivor`` (id, null when kept), ``jaccard`` (float32, null without one) and
+    ``corpus`` (string: the earlier corpus that the survivor is of, null if this one)."""
+    ranking = Ranking.open(run.store, run.arguments["ranking"])
     part = run.arguments["part"]
     first, last = ranking.offsets[part], ranking.offsets[part + 1]
     pieces: list[list[np.ndarray[Any, Any]]] = [[np.zeros(0, kind)] for kind in _TYPES]
-    for output in run.arguments["outcomes"]:
-        folder = run.path(output)
+    for folder in outputs_of(run, "outcomes"):
         within = slice(*np.searchsorted(load(folder / "position.npy"), [first, last]))
         for name, piece in zip(_NAMES, pieces, strict=True):
             piece.append(load(folder / f"{name}.npy")[within])
@@ -84,20 +93,31 @@ def write_decisions(run: TaskRun) -> Json:
     order = np.argsort(position)
     rows = load(run.path(run.arguments["sketch"]) / "rows.npy")[position[order] - first]
     kept = survivor[order] < 0
+    # a kept document has no witness: its own cluster stands there, and is masked
+    witness = np.where(kept, cluster[order], survivor[order])
     pq.write_table(
         pa.table(
             {
                 "row": pa.array(rows, pa.int64()),
-                "cluster": id_column(ranking.ids[cluster[order]]),
+                "cluster": id_column(ranking.ids(cluster[order])),
                 "cluster_size": pa.array(size[order], pa.int32()),
-                "survivor": id_column(ranking.ids[np.maximum(survivor[order], 0)], kept),
+                "survivor": id_column(ranking.ids(witness), kept),
                 "jaccard": pa.array(jaccard[order], pa.float32(), from_pandas=True),
+                "corpus": _corpora(ranking, witness, kept, run.arguments["earlier"]),
             }
         ),
         run.output / DECISIONS_FILE,
         compression="zstd",
     )
     return {"duplicates": int((~kept).sum()), "in_clusters": len(rows)}
+
+
+def _corpora(ranking: Ranking, ranks: Ints, missing: Flags, earlier: Sequence[str]) -> pa.Array:
+    """The earlier corpus that each document is of; null for those of this one."""
+    names = pa.array(earlier, pa.string())
+    sketch, _ = ranking.places(ranking.positions(ranks))
+    number = sketch - (len(ranking.offsets) - 1 - len(earlier))
+    return names.take(pa.array(number, mask=missing | (number < 0)))
 
 
 def decisions_for(path: Path, rows: Ints) -> pa.Table:

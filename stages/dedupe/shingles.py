@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Ints, Words32, Words64, text_buffers
-from stages.dedupe.tokens import mix, token_tables, tokenize
+from stages.dedupe.arrays import Bytes, Ints, Words64, text_buffers
+from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, mix, token_tables, tokenize
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the rolling polynomial
 _ONE = np.uint64(1)
@@ -30,35 +30,44 @@ def shingle(tokens: Words64, count: int, ngram: int, char_ngram: int, shingles: 
     The shingle that ends at a word holds ``ngram`` tokens, one that ends at a character of a script
     without spaces ``char_ngram``. A document without a single shingle is one shingle as a whole;
     one without tokens has none. ``shingles`` (uint64) has room for ``count``. The hash is a
-    polynomial in the token hashes modulo 2^64, kept up to date as the window moves, then mixed.
+    polynomial in the token hashes modulo 2^64, kept up to date as the window moves, then mixed;
+    its bit 0 is set where a token of the shingle begins with a digit.
     """
     by_word = _ZERO
     by_character = _ZERO
     leaving_word = _power(_BASE, ngram)
     leaving_character = _power(_BASE, char_ngram)
     found = 0
+    number = -1 - max(ngram, char_ngram)  # where the last number stood
     for index in range(count):
         token = tokens[index]
+        if token & IS_NUMBER:
+            number = index
         by_word = by_word * _BASE + token
         by_character = by_character * _BASE + token
         if index >= ngram:
             by_word -= tokens[index - ngram] * leaving_word
         if index >= char_ngram:
             by_character -= tokens[index - char_ngram] * leaving_character
-        if token & _ONE:
+        if token & IS_CHARACTER:
             if index + 1 >= char_ngram:
-                shingles[found] = mix(by_character)
+                shingles[found] = _flagged(mix(by_character), index - number < char_ngram)
                 found += 1
         elif index + 1 >= ngram:
-            shingles[found] = mix(by_word)
+            shingles[found] = _flagged(mix(by_word), index - number < ngram)
             found += 1
     if found == 0 and count > 0:
         whole = np.uint64(count) * _WHOLE
         for index in range(count):
             whole = whole * _BASE + tokens[index]
-        shingles[0] = mix(whole)
+        shingles[0] = _flagged(mix(whole), number >= 0)
         found = 1
     return found
+
+
+@compiled
+def _flagged(value: np.uint64, number: bool) -> np.uint64:
+    return (value & ~_ONE) | np.uint64(number)
 
 
 @compiled
@@ -105,9 +114,7 @@ def sort_distinct(values: Words64, count: int, spare: Words64, starts: Ints) -> 
 def _sets(
     data: Bytes,
     offsets: Ints,
-    table: Words32,
-    expansions: Words32,
-    elements: Words64,
+    tables: Tables,
     ngram: int,
     char_ngram: int,
 ) -> tuple[Words64, Ints]:
@@ -120,9 +127,7 @@ def _sets(
     starts = np.empty(2 * 4096 + 2, np.int64)
     filled = 0
     for row in range(rows):
-        tokens, count = tokenize(
-            data, offsets[row], offsets[row + 1], table, expansions, elements, tokens
-        )
+        tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
         if count > len(shingles):
             shingles = np.empty(2 * count, np.uint64)
             spare = np.empty(2 * count, np.uint64)
@@ -145,22 +150,52 @@ def shingle_sets(
     """The shingle sets of documents: hashes (uint64, sorted and distinct within each document)
     and bounds (int64, rows + 1); document ``i`` has ``hashes[bounds[i]:bounds[i + 1]]``."""
     data, offsets = text_buffers(text)
-    return _sets(data, offsets, *token_tables(), ngram, char_ngram)
+    return _sets(data, offsets, token_tables(), ngram, char_ngram)
 
 
 @compiled
-def _shared(left: Words64, right: Words64) -> int:
-    """How many values two sorted distinct arrays share."""
+def _shared(left: Words64, right: Words64) -> tuple[int, int]:
+    """How many values two sorted distinct arrays share, and how many of these are numbers'."""
     i = 0
     j = 0
     both = 0
+    numbers = 0
     while i < len(left) and j < len(right):
         a = left[i]
         b = right[j]
-        both += a == b
+        same = a == b
+        both += same
+        numbers += same & bool(a & _ONE)
         i += a <= b
         j += b <= a
-    return both
+    return both, numbers
+
+
+@compiled
+def _numbers(shingles: Words64) -> int:
+    found = 0
+    for value in shingles:
+        found += bool(value & _ONE)
+    return found
+
+
+@compiled
+def likeness(left: Words64, right: Words64, weight: int) -> tuple[float, float, float]:
+    """Of two shingle sets: the Jaccard index; the lesser of it and the index in which a shingle
+    with a number counts ``weight`` times; and the lesser containment (share of the smaller set that
+    the other holds), counted in both ways. All 0 when a set is empty."""
+    if len(left) == 0 or len(right) == 0:
+        return 0.0, 0.0, 0.0
+    both, numbers = _shared(left, right)
+    more = weight - 1
+    both_weighted = both + more * numbers
+    left_weighted = len(left) + more * _numbers(left)
+    right_weighted = len(right) + more * _numbers(right)
+    plain = both / (len(left) + len(right) - both)
+    weighted = both_weighted / (left_weighted + right_weighted - both_weighted)
+    contained = both / min(len(left), len(right))
+    contained_weighted = both_weighted / min(left_weighted, right_weighted)
+    return plain, min(plain, weighted), min(contained, contained_weighted)
 
 
 @compiled
@@ -169,5 +204,5 @@ def jaccard(left: Words64, right: Words64) -> float:
     total = len(left) + len(right)
     if total == 0:
         return 0.0
-    both = _shared(left, right)
+    both, _ = _shared(left, right)
     return both / (total - both)

@@ -1,12 +1,18 @@
 """Texts as sequences of 64-bit token hashes, scanned once over the UTF-8 bytes.
 
 A token is a word, or one character of a script without spaces (see ``characters``). Bit 0 of its
-hash says which: 0 word, 1 character. Tags and entities of HTML part words and leave no token.
+hash says which: 0 word, 1 character; bit 1 is set where it begins with a digit. Tags and entities
+of HTML part words and leave no token.
+
+A word's state is rotated and added to, letter by letter: two cycles a byte, where a multiplication
+a byte (FNV) takes four. ASCII, most of all text, is scanned without a branch at the ends of words,
+which no processor can predict; the states are mixed in a second pass.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,26 +20,36 @@ from pipeline.compile import compiled
 from stages.dedupe.arrays import Bytes, Words32, Words64
 from stages.dedupe.characters import (
     CHARACTER,
+    DIGIT,
     EXPANDED,
     HTML_ELEMENTS,
+    IGNORED,
+    SEPARATOR,
     TABLE_SIZE,
     character_table,
 )
 
-_BASIS = np.uint64(0xCBF29CE484222325)  # FNV-1a, 64 bit: offset basis
-_PRIME = np.uint64(0x100000001B3)  # FNV-1a, 64 bit: prime
+IS_CHARACTER = np.uint64(1)
+IS_NUMBER = np.uint64(2)
+_FLAGS = np.uint64(3)
+_BITS = np.uint64(0xFFFFFFFFFFFFFFFC)  # the rest
 _ONE = np.uint64(1)
-_EVEN = np.uint64(0xFFFFFFFFFFFFFFFE)
+_ZERO = np.uint64(0)
+_LEFT = np.uint64(5)  # odd, so that a letter comes back to its place after 64 letters only
+_RIGHT = np.uint64(59)
+_STOP = np.uint64(2)  # in the place of a letter: `<`, `&`, or no ASCII
 _CHARACTER = np.uint32(CHARACTER)
+_DIGIT = np.uint32(DIGIT)
 _EXPANDED = np.uint32(EXPANDED)
-_CODE = np.uint32(EXPANDED - 1)
+_IGNORED = np.uint32(IGNORED)
+_CODE = np.uint32(DIGIT - 1)
 _LENGTH = np.uint32(31)
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3's 64-bit finalizer
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _HALF = np.uint64(33)
 _LONGEST_TAG = 1000
 _LONGEST_ENTITY = 10
-_SLACK = 40
+_SLACK = 40  # more than the tokens of one character and the last word
 
 
 @compiled
@@ -44,13 +60,37 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> _HALF)
 
 
+class Tables(NamedTuple):
+    """What ``tokenize`` reads: ``table`` and ``expansions`` (uint32) of ``character_table``,
+    ``letters`` (uint64, 256: what a byte adds to a word) and ``elements`` (uint64, sorted: hashes
+    of HTML element names)."""
+
+    table: Words32
+    expansions: Words32
+    letters: Words64
+    elements: Words64
+
+
+@compiled
+def letter_of(entry: np.uint32) -> np.uint64:
+    """What a character adds to a word, from its entry in the table; bit 0: it is a digit."""
+    letter = mix(np.uint64(entry))
+    return (letter & ~_ONE) | np.uint64((entry & _DIGIT) != 0)
+
+
+@compiled
+def extended(word: np.uint64, letter: np.uint64) -> np.uint64:
+    """The state of a word (0: empty) with one more letter."""
+    return ((word << _LEFT) | (word >> _RIGHT)) + letter
+
+
 @compiled
 def _after_tag(data: Bytes, start: int, end: int, elements: Words64) -> int:
     """Where a tag that begins at ``start`` (behind its ``<``) ends; ``start`` if there is none."""
     place = start
     if place < end and data[place] == 47:
         place += 1
-    name = _BASIS
+    name = _ZERO
     letters = 0
     while place < end and letters < 12:
         letter = data[place]
@@ -58,7 +98,7 @@ def _after_tag(data: Bytes, start: int, end: int, elements: Words64) -> int:
             letter += np.uint8(32)
         if not (97 <= letter <= 122 or (letters > 0 and 48 <= letter <= 57)):
             break
-        name = (name ^ np.uint64(letter)) * _PRIME
+        name = extended(name, letter_of(np.uint32(letter)))
         letters += 1
         place += 1
     if letters == 0 or place >= end:
@@ -106,122 +146,161 @@ def _after_entity(data: Bytes, start: int, end: int) -> int:
 
 @compiled
 def tokenize(
-    data: Bytes,
-    start: int,
-    end: int,
-    table: Words32,
-    expansions: Words32,
-    elements: Words64,
-    tokens: Words64,
+    data: Bytes, start: int, end: int, tables: Tables, tokens: Words64
 ) -> tuple[Words64, int]:
     """Token hashes of ``data[start:end]`` (UTF-8), written into ``tokens`` (uint64).
 
-    Returns the buffer, which is a larger one when the given one was full, and how many it holds.
-    ``table``, ``expansions`` and ``elements`` are those of ``token_tables``.
+    Returns the buffer, which is a larger one when the given one was too small, and how many it
+    holds.
     """
+    tokens = _with_room(tokens, 0, end - start)
     count = 0
-    word = _BASIS
-    inside = False
+    word = _ZERO
+    number = _ZERO
     place = start
-    while place < end:
+    while True:
+        place, count, word, number = _scan_ascii(
+            data, place, end, tables.letters, tokens, count, word, number
+        )
+        if place == end:
+            break
         byte = data[place]
-        pieces = np.int64(1)
-        offset = np.int64(0)
         if byte < 128:
-            entry = table[byte]
-            # most of all text: the letters of a word, in a loop of their own
-            while entry > 1:
-                word = (word ^ np.uint64(entry)) * _PRIME
-                inside = True
-                place += 1
-                if place == end:
-                    break
-                byte = data[place]
-                if byte >= 128:
-                    break
-                entry = table[byte]
-            if place == end or byte >= 128:
-                continue
+            if word != _ZERO:
+                tokens[count] = (word & _BITS) | number
+                count += 1
+                word = _ZERO
             place += 1
             if byte == 60:
-                place = _after_tag(data, place, end, elements)
-            elif byte == 38:
+                place = _after_tag(data, place, end, tables.elements)
+            else:
                 place = _after_entity(data, place, end)
+            continue
+        code, place = _code_point(data, place, end)
+        pieces = np.int64(1)
+        offset = np.int64(0)
+        if code < TABLE_SIZE:
+            entry = tables.table[code]
+        elif code < 0x40000:
+            entry = np.uint32(code) | _CHARACTER
         else:
-            if byte >= 240 and place + 3 < end:
-                code = (
-                    (np.int64(byte & 7) << 18)
-                    | (np.int64(data[place + 1] & 63) << 12)
-                    | (np.int64(data[place + 2] & 63) << 6)
-                    | np.int64(data[place + 3] & 63)
-                )
-                place += 4
-            elif byte >= 224 and place + 2 < end:
-                code = (
-                    (np.int64(byte & 15) << 12)
-                    | (np.int64(data[place + 1] & 63) << 6)
-                    | np.int64(data[place + 2] & 63)
-                )
-                place += 3
-            elif place + 1 < end:
-                code = (np.int64(byte & 31) << 6) | np.int64(data[place + 1] & 63)
-                place += 2
-            else:
-                code = np.int64(0)
-                place += 1
-            if code < TABLE_SIZE:
-                entry = table[code]
-            elif code < 0x40000:
-                entry = np.uint32(code) | _CHARACTER
-            else:
-                entry = np.uint32(1)
-            if entry < _CHARACTER and entry & _EXPANDED:
-                pieces = np.int64(entry & _LENGTH)
-                offset = np.int64((entry & _CODE) >> np.uint32(5))
-                entry = expansions[offset]
-        if count + _SLACK > len(tokens):
-            larger = np.empty(2 * len(tokens) + _SLACK, np.uint64)
-            larger[:count] = tokens[:count]
-            tokens = larger
+            entry = _IGNORED
+        if entry < _CHARACTER and entry & _EXPANDED:
+            pieces = np.int64(entry & _LENGTH)
+            offset = np.int64((entry & _CODE) >> np.uint32(5))
+            entry = tables.expansions[offset]
+            tokens = _with_room(tokens, count, end - place)
         for piece in range(pieces):
             if piece > 0:
-                entry = expansions[offset + piece]
-            if entry == 1:
+                entry = tables.expansions[offset + piece]
+            if entry == _IGNORED:
                 continue
-            if entry > 1 and entry < _CHARACTER:
-                word = (word ^ np.uint64(entry)) * _PRIME
-                inside = True
+            letter = letter_of(entry)
+            if entry > _IGNORED and entry < _CHARACTER:
+                if word == _ZERO:
+                    number = (letter & _ONE) << _ONE
+                word = extended(word, letter)
                 continue
-            if inside:
-                tokens[count] = mix(word) & _EVEN
+            if word != _ZERO:
+                tokens[count] = (word & _BITS) | number
                 count += 1
-                word = _BASIS
-                inside = False
+                word = _ZERO
             if entry >= _CHARACTER:
-                tokens[count] = mix((_BASIS ^ np.uint64(entry)) * _PRIME) | _ONE
+                tokens[count] = (letter & _BITS) | ((letter & _ONE) << _ONE) | IS_CHARACTER
                 count += 1
-    if inside:
-        if count == len(tokens):
-            larger = np.empty(len(tokens) + _SLACK, np.uint64)
-            larger[:count] = tokens[:count]
-            tokens = larger
-        tokens[count] = mix(word) & _EVEN
+    if word != _ZERO:
+        tokens[count] = (word & _BITS) | number
         count += 1
+    for index in range(count):
+        tokens[index] = (mix(tokens[index]) & _BITS) | (tokens[index] & _FLAGS)
     return tokens, count
 
 
+@compiled
+def _scan_ascii(
+    data: Bytes,
+    start: int,
+    end: int,
+    letters: Words64,
+    tokens: Words64,
+    count: int,
+    word: np.uint64,
+    number: np.uint64,
+) -> tuple[int, int, np.uint64, np.uint64]:
+    """Words up to a byte that is more than a letter or a separator, or to ``end``: where that is,
+    how many tokens there are by now, and the state of the word there.
+
+    Without a branch for letters and ends of words: the state is written at every byte, and counted
+    where a word ends.
+    """
+    for place in range(start, end):
+        letter = letters[data[place]]
+        if letter == _STOP:
+            return place, count, word, number
+        tokens[np.uint64(count)] = (word & _BITS) | number
+        begins = np.uint64(word == _ZERO)
+        ends = np.uint64(letter == _ZERO)
+        count += bool(ends & (begins ^ _ONE))
+        number = (number & (begins - _ONE)) | ((letter & begins) << _ONE)
+        word = extended(word, letter) & (ends - _ONE)
+    return end, count, word, number
+
+
+@compiled
+def _with_room(tokens: Words64, count: int, left: int) -> Words64:
+    """The buffer, or a larger copy, with room behind ``count`` tokens for those of ``left`` bytes:
+    at most one in two bytes, but for a character that expands, which asks anew."""
+    if count + left // 2 + _SLACK <= len(tokens):
+        return tokens
+    larger = np.empty(count + left + 2 * _SLACK, np.uint64)
+    larger[:count] = tokens[:count]
+    return larger
+
+
+@compiled
+def _code_point(data: Bytes, place: int, end: int) -> tuple[int, int]:
+    """The code point of the bytes (not ASCII) at ``place``, and where the next begins."""
+    byte = data[place]
+    if byte >= 240 and place + 3 < end:
+        code = (
+            (_low(byte, 7) << 18)
+            | (_low(data[place + 1], 63) << 12)
+            | (_low(data[place + 2], 63) << 6)
+            | _low(data[place + 3], 63)
+        )
+        return code, place + 4
+    if byte >= 224 and place + 2 < end:
+        code = (_low(byte, 15) << 12) | (_low(data[place + 1], 63) << 6) | _low(data[place + 2], 63)
+        return code, place + 3
+    if place + 1 < end:
+        return (_low(byte, 31) << 6) | _low(data[place + 1], 63), place + 2
+    return 0, place + 1
+
+
+@compiled
+def _low(byte: int, mask: int) -> int:
+    return byte & mask
+
+
 @lru_cache(maxsize=1)
-def token_tables() -> tuple[Words32, Words32, Words64]:
-    """``(table, expansions, elements)`` that ``tokenize`` wants: what characters count as, and the
-    sorted hashes of HTML element names."""
+def token_tables() -> Tables:
+    """The tables, made once a process."""
     table, expansions = character_table()
+    letters = np.full(256, _STOP)
+    for code in range(128):
+        if table[code] != SEPARATOR:
+            letters[code] = letter_of(table[code])
+        else:
+            letters[code] = _ZERO
+    letters[[ord("<"), ord("&")]] = _STOP
     elements = np.array(sorted(word_state(name) for name in HTML_ELEMENTS.split()), np.uint64)
-    return table, expansions, elements
+    return Tables(table, expansions, letters, elements)
 
 
 def word_state(word: str) -> int:
-    """FNV-1a over the code points of a folded word, before it is mixed."""
-    state = int(_BASIS)
+    """The state of a word of folded letters (no digits), before it is mixed."""
+    state = np.uint64(0)
     for character in word:
-        state = (state ^ ord(character)) * int(_PRIME) & 0xFFFFFFFFFFFFFFFF
-    return state
+        letter = np.uint64(letter_of(np.uint32(ord(character))))
+        state = np.uint64(extended(state, letter))
+    return int(state)

@@ -11,10 +11,12 @@ import numpy as np
 from pipeline.compile import compiled
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
-from stages.dedupe.arrays import Floats, Ints, Words64, load
+from stages.dedupe.arrays import Bytes, Flags, Floats, Ints, Words64, load
 from stages.dedupe.candidates import distinct_pairs
-from stages.dedupe.order import Ranking
-from stages.dedupe.shingles import jaccard, shingle_sets
+from stages.dedupe.exchange import quantiles, within_range
+from stages.dedupe.listing import outputs_of
+from stages.dedupe.ranking import Ranking
+from stages.dedupe.shingles import likeness, shingle_sets
 
 Json = Any
 
@@ -29,12 +31,11 @@ def write_shingles(run: TaskRun) -> Json:
     ``shingles.npy`` (uint64).
     """
     arguments = run.arguments
-    first, last = Ranking.open(run.store, arguments["order"]).offsets[
-        arguments["part"] : arguments["part"] + 2
-    ]
+    offsets = Ranking.open(run.store, arguments["ranking"]).offsets
+    first, last = offsets[arguments["part"]], offsets[arguments["part"] + 1]
     wanted: list[Ints] = [np.zeros(0, np.int64)]
-    for output in arguments["pairs"]:
-        positions = load(run.path(output) / "positions.npy")
+    for folder in outputs_of(run, "pairs"):
+        positions = load(folder / "positions.npy")
         wanted.append(positions[slice(*np.searchsorted(positions, [first, last]))])
     index = np.unique(np.concatenate(wanted)) - first
     shingles, bounds = np.zeros(0, np.uint64), np.zeros(1, np.int64)
@@ -49,76 +50,120 @@ def write_shingles(run: TaskRun) -> Json:
 
 
 def verify_pairs(run: TaskRun) -> Json:
-    """The pairs of one range of left ranks, found by any bucket, whose Jaccard index is at least
-    ``min_jaccard``: ``left.npy``, ``right.npy`` (int64 ranks, sorted by left, then right) and
-    ``jaccard.npy`` (float32). Without ``shingles`` all candidates are written, with NaN."""
+    """The pairs of one range of left ranks, found by any bucket, that are alike: ``left.npy``,
+    ``right.npy`` (int64 ranks, sorted by left, then right) and ``jaccard.npy`` (float32).
+
+    Without ``shingles`` all candidates are alike, and their Jaccard index is NaN.
+    """
     arguments = run.arguments
-    left, right = _pairs_of_range(
-        [run.path(output) for output in arguments["pairs"]], *arguments["ranks"]
-    )
+    left, right = _pairs_of_range(outputs_of(run, "pairs"), arguments["ranks"])
     candidates = len(left)
-    if arguments["shingles"] is None:
-        similarity = np.full(candidates, np.nan, np.float32)
-    else:
-        ranking = Ranking.open(run.store, arguments["order"])
-        sets = _ShingleFiles([run.path(output) for output in arguments["shingles"]], ranking)
-        similarity = _similarities(sets, left, right)
-        alike = similarity >= np.float32(arguments["min_jaccard"])
+    similarity = np.full(candidates, np.nan, np.float32)
+    if arguments["shingles"] is not None:
+        ranking = Ranking.open(run.store, arguments["ranking"])
+        similarity, alike = _compared(run, ranking, left, right)
         left, right, similarity = left[alike], right[alike], similarity[alike]
     np.save(run.output / "left.npy", left)
     np.save(run.output / "right.npy", right)
     np.save(run.output / "jaccard.npy", similarity)
-    return {"candidates": candidates, "verified": len(left)}
+    return {
+        "candidates": candidates,
+        "verified": len(left),
+        "sample": quantiles(left),
+    }
 
 
-def _pairs_of_range(folders: Sequence[Path], first: int, last: int) -> tuple[Ints, Ints]:
+def _pairs_of_range(folders: Sequence[Path], bounds: Sequence[int]) -> tuple[Ints, Ints]:
     lefts: list[Ints] = [np.zeros(0, np.int64)]
     rights: list[Ints] = [np.zeros(0, np.int64)]
     for folder in folders:
         left = load(folder / "left.npy")
-        within = slice(*np.searchsorted(left, [first, last]))
+        within = within_range(left, bounds)
         lefts.append(left[within])
         rights.append(load(folder / "right.npy")[within])
     return distinct_pairs(np.concatenate(lefts), np.concatenate(rights))
 
 
+def _compared(run: TaskRun, ranking: Ranking, left: Ints, right: Ints) -> tuple[Floats, Flags]:
+    """The Jaccard index of each pair, and whether it is alike: by shingles where both texts are in
+    this corpus, by signatures where one is of an earlier corpus."""
+    arguments = run.arguments
+    earlier = left < arguments["earlier"]
+    similarity = np.empty(len(left), np.float32)
+    alike = np.empty(len(left), bool)
+    sets = _ShingleFiles(outputs_of(run, "shingles"), ranking)
+    here = np.flatnonzero(~earlier)
+    plain, least, contained = _likenesses(sets, left[here], right[here], arguments["number_weight"])
+    similarity[here] = plain
+    alike[here] = least >= np.float32(arguments["min_jaccard"])
+    if arguments["min_containment"] is not None:
+        alike[here] |= contained >= np.float32(arguments["min_containment"])
+    there = np.flatnonzero(earlier)
+    if len(there):
+        minima = _MinimaFiles(outputs_of(run, "sketches"), ranking)
+        similarity[there] = _estimated(minima.gather(left[there]), minima.gather(right[there]))
+        alike[there] = similarity[there] >= np.float32(arguments["min_jaccard"])
+    return similarity, alike
+
+
 class _ShingleFiles:
-    """The shingle sets of all parts, memory-mapped, gathered by rank."""
+    """The shingle sets of all parts, memory-mapped as they are needed, gathered by rank."""
 
     def __init__(self, folders: Sequence[Path], ranking: Ranking) -> None:
+        self.folders = folders
         self.ranking = ranking
-        names = ("index", "bounds", "shingles")
-        self.parts = [tuple(load(folder / f"{name}.npy") for name in names) for folder in folders]
 
     def sizes(self, ranks: Ints) -> Ints:
         """Number of shingles of documents (int64)."""
         sizes = np.zeros(len(ranks), np.int64)
-        for part, rows, places in self._places(ranks):
-            bounds = self.parts[part][1]
+        for folder, rows, places in self._places(ranks):
+            bounds = load(folder / "bounds.npy")
             sizes[rows] = bounds[places + 1] - bounds[places]
         return sizes
 
     def gather(self, ranks: Ints, starts: Ints) -> Words64:
         """Shingles of documents one after the other; document i at ``starts[i]:starts[i + 1]``."""
         gathered = np.empty(starts[-1], np.uint64)
-        for part, rows, places in self._places(ranks):
-            _, bounds, shingles = self.parts[part]
+        for folder, rows, places in self._places(ranks):
+            bounds, shingles = load(folder / "bounds.npy"), load(folder / "shingles.npy")
             _copy_sets(shingles, bounds, places, gathered, starts, rows)
         return gathered
 
-    def _places(self, ranks: Ints) -> list[tuple[int, Ints, Ints]]:
+    def _places(self, ranks: Ints) -> list[tuple[Path, Ints, Ints]]:
         """For each part that has any of the documents: which of them, and their places there."""
-        positions = self.ranking.positions[ranks]
-        parts = np.searchsorted(self.ranking.offsets, positions, "right") - 1
-        order = np.argsort(parts, kind="stable")
-        present, begins = np.unique(parts[order], return_index=True)
-        ends = np.append(begins[1:], len(order))
         found = []
-        for part, begin, end in zip(present, begins, ends, strict=True):
-            rows = order[begin:end]
-            index = positions[rows] - self.ranking.offsets[part]
-            found.append((int(part), rows, np.searchsorted(self.parts[part][0], index)))
+        for part, rows, index in _by_part(self.ranking, ranks):
+            folder = self.folders[part]
+            found.append((folder, rows, np.searchsorted(load(folder / "index.npy"), index)))
         return found
+
+
+class _MinimaFiles:
+    """The low bytes of the signatures of all sketches, memory-mapped, gathered by rank."""
+
+    def __init__(self, folders: Sequence[Path], ranking: Ranking) -> None:
+        self.folders = folders
+        self.ranking = ranking
+
+    def gather(self, ranks: Ints) -> Bytes:
+        """Low bytes of the minima of documents (uint8, documents x hashes)."""
+        width = load(self.folders[0] / "minima.npy").shape[1]
+        gathered = np.empty((len(ranks), width), np.uint8)
+        for part, rows, index in _by_part(self.ranking, ranks):
+            gathered[rows] = load(self.folders[part] / "minima.npy")[index]
+        return gathered
+
+
+def _by_part(ranking: Ranking, ranks: Ints) -> list[tuple[int, Ints, Ints]]:
+    """For each sketch that has any of the documents: which of them, and their indexes there."""
+    parts, indexes = ranking.places(ranking.positions(ranks))
+    order = np.argsort(parts, kind="stable")
+    present, begins = np.unique(parts[order], return_index=True)
+    ends = np.append(begins[1:], len(order))
+    return [
+        (int(part), order[begin:end], indexes[order[begin:end]])
+        for part, begin, end in zip(present, begins, ends, strict=True)
+    ]
 
 
 @compiled
@@ -134,24 +179,24 @@ def _copy_sets(
 
 
 @compiled
-def _jaccards(gathered: Words64, starts: Ints, left: Ints, right: Ints) -> Floats:
-    result = np.empty(len(left), np.float32)
+def _compare(gathered: Words64, starts: Ints, left: Ints, right: Ints, weight: int) -> Floats:
+    result = np.empty((3, len(left)), np.float32)
     for pair in range(len(left)):
         a = gathered[starts[left[pair]] : starts[left[pair] + 1]]
         b = gathered[starts[right[pair]] : starts[right[pair] + 1]]
-        result[pair] = jaccard(a, b)
+        result[0, pair], result[1, pair], result[2, pair] = likeness(a, b, weight)
     return result
 
 
-def _similarities(sets: _ShingleFiles, left: Ints, right: Ints) -> Floats:
-    """The Jaccard index of each pair (float32), a few at a time so that memory is bounded."""
+def _likenesses(sets: _ShingleFiles, left: Ints, right: Ints, weight: int) -> Floats:
+    """``likeness`` of each pair (float32, 3 x pairs), a few at a time so that memory is bounded."""
+    result = np.empty((3, len(left)), np.float32)
     if len(left) == 0:
-        return np.zeros(0, np.float32)
+        return result
     ranks, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
     sizes = sets.sizes(ranks)
     loads = sizes[inverse[: len(left)]] + sizes[inverse[len(left) :]]
     groups = (np.cumsum(loads) - loads) // _GATHERED_SHINGLES
-    result = np.empty(len(left), np.float32)
     cuts = np.flatnonzero(np.diff(groups)) + 1
     for begin, end in zip(np.append(0, cuts), np.append(cuts, len(left)), strict=True):
         here = slice(begin, end)
@@ -159,5 +204,14 @@ def _similarities(sets: _ShingleFiles, left: Ints, right: Ints) -> Floats:
         starts = np.append(0, np.cumsum(sizes[np.searchsorted(ranks, some)]))
         gathered = sets.gather(some, starts)
         half = end - begin
-        result[here] = _jaccards(gathered, starts, inner[:half], inner[half:])
+        result[:, here] = _compare(gathered, starts, inner[:half], inner[half:], weight)
     return result
+
+
+def _estimated(left: Bytes, right: Bytes) -> Floats:
+    """The Jaccard index (float32) that signatures of 8 bits a minimum tell: unequal minima agree by
+    chance once in 256 (b-bit minwise hashing, Li and Koenig 2010, arXiv 0910.3349)."""
+    agreeing = (left == right).mean(axis=1)
+    chance = 1 / 256
+    estimate: Floats = np.maximum((agreeing - chance) / (1 - chance), 0.0).astype(np.float32)
+    return estimate

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.dedupe.arrays import text_buffers
-from stages.dedupe.characters import folded
+from stages.dedupe.characters import CHARACTER, DIGIT, folded
 from stages.dedupe.hashing import hash_words
 from stages.dedupe.shingles import jaccard, shingle_sets
-from stages.dedupe.tokens import mix, token_tables, tokenize, word_state
+from stages.dedupe.tokens import letter_of, mix, token_tables, tokenize
 from tests.stages.dedupe import oracle
 
 BLOCKS = [
@@ -36,7 +36,7 @@ def texts(draw: st.DrawFn) -> str:
 def hashes(text: str) -> list[int]:
     data, offsets = text_buffers(pa.array([text], pa.large_string()))
     found, count = tokenize(
-        data, int(offsets[0]), int(offsets[1]), *token_tables(), np.empty(1, np.uint64)
+        data, int(offsets[0]), int(offsets[1]), token_tables(), np.empty(1, np.uint64)
     )
     return [int(token) for token in found[:count]]
 
@@ -44,12 +44,18 @@ def hashes(text: str) -> list[int]:
 def expected(text: str) -> list[int]:
     result = []
     for word, alone in oracle.tokens(text):
-        if alone:
-            state = (word_state("") ^ (1 << 31 | ord(word))) * 0x100000001B3 & (1 << 64) - 1
-            result.append(int(mix(np.uint64(state))) | 1)
-        else:
-            result.append(int(mix(np.uint64(word_state(word)))) & ~1)
+        entries = [ord(c) | (DIGIT if unicodedata.category(c) == "Nd" else 0) for c in word]
+        letters = [int(letter_of(np.uint32(e | (CHARACTER if alone else 0)))) for e in entries]
+        state = 0
+        for letter in letters:
+            state = ((state << 5 | state >> 59) + letter) & (1 << 64) - 1
+        raw = state & ~3 | (letters[0] & 1) << 1 | alone
+        result.append(int(mix(np.uint64(raw))) & ~3 | raw & 3)
     return result
+
+
+def test_numbers_are_marked() -> None:
+    assert [token & 2 for token in hashes("1 a 2b b2 ３ x٣ ٣ 今 ๓")] == [2, 0, 2, 0, 2, 0, 2, 0, 2]
 
 
 @given(texts())
