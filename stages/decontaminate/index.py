@@ -51,6 +51,11 @@ class Index(NamedTuple):
     items: I32
     sequences: pa.Table
 
+    def items_of(self, gram: int) -> int:
+        """In how many items an n-gram of the long gate stands."""
+        first, last = self.long.offsets[gram : gram + 2]
+        return len(np.unique(self.items[self.long.postings[first:last]]))
+
     def words_of(self, first: int, n: int) -> str:
         """The n words that begin with a token, as they stand in the sequence's text."""
         sequence = int(np.searchsorted(self.offsets, first, side="right")) - 1

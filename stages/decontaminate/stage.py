@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Generator
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -13,37 +11,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import model_validator
 
-from manifests.schema import KEEP, ROLE, ROLE_MATCHES
+from manifests.schema import CUTS, KEEP, ROLE, ROLE_MATCHES
 from pipeline.corpus import Corpus
-from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
-from pipeline.task import Receipt, Task, TaskRun
-from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
-from stages.decontaminate.index import build_index, load_index, save_index
+from pipeline.stage import Batch, Stage, StageConfig, Verdicts, setting, threshold
+from stages.decontaminate.benchmark import BenchmarkConfig
+from stages.decontaminate.frequency import Counts, is_common, load_counts
+from stages.decontaminate.hits import Booleans
+from stages.decontaminate.index import Index, load_index
+from stages.decontaminate.mask import Span, mask_spans
 from stages.decontaminate.match import FLOOR_RATIO, Found, find_matches
+from stages.decontaminate.matches import MATCH, first_of_rows, match_structs, values_at
+from stages.decontaminate.part import load_matches
+from stages.decontaminate.rounds import Round, all_rounds
 from stages.decontaminate.window import MODES
 from stages.words import text_buffers
 
 Json = Any
-
-MATCH = pa.struct(
-    [
-        pa.field("benchmark", pa.string()),
-        pa.field("item", pa.string()),
-        pa.field("sequence", pa.string()),
-        pa.field("start", pa.int32()),
-        pa.field("end", pa.int32()),
-        pa.field("item_start", pa.int32()),
-        pa.field("item_end", pa.int32()),
-        pa.field("item_text", pa.string()),
-        pa.field("item_words", pa.int32()),
-        pa.field("ngram_hits", pa.int32()),
-        pa.field("lcs", pa.int32()),
-        pa.field("ratio", pa.float32()),
-    ]
-)
-"""One match: ``start:end`` are characters of the document, ``item_start:item_end`` characters of
-the item's sequence, ``item_text`` what stands there. ``item_words`` is |s_e|, ``ratio`` is
-|LCS| / min(|s_t|, |s_e|), all in words."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -73,6 +56,25 @@ class DecontaminateConfig(StageConfig):
         " cannot open the gate",
         ge=2,
     )
+    action: Literal["drop", "mask"] = setting(
+        "drop",
+        about="Drop documents that hold an item, or cut out the spans where they do; those of which"
+        " too much is items are dropped then too",
+    )
+    common_ngram_min_documents: int = threshold(
+        20,
+        about="n-grams that stand in this many documents or more without the rest of their item,"
+        " and in `common_ngram_min_share` of all documents, cannot open the gate alone",
+        source="own choice, docs/DECISIONS.md",
+        ge=1,
+    )
+    common_ngram_min_share: float = threshold(
+        0.001,
+        about="Share of all documents for `common_ngram_min_documents`",
+        source="own choice, docs/DECISIONS.md",
+        ge=0.0,
+        le=1.0,
+    )
     min_lcs: int = threshold(
         13,
         about="Words of the longest common subsequence from which a document is dropped; of"
@@ -101,39 +103,14 @@ class DecontaminateConfig(StageConfig):
         return self
 
 
-def build_index_files(run: TaskRun) -> Json:
-    """Task: reads the benchmarks (``locations``), writes the index, returns the record."""
-    config = run.arguments["config"]
-    sequences = []
-    benchmarks: dict[str, Json] = {}
-    for name, sha256 in run.arguments["benchmarks"].items():
-        benchmark = BenchmarkConfig(path=run.locations[name], **config[f"benchmarks.{name}"])
-        found, items = read_sequences(name, Path(run.locations[name]), benchmark)
-        benchmarks[name] = {"sha256": sha256, "items": items, "sequences": len(found)}
-        sequences += found
-    mode = MODES[config["mode"]]
-    index, record = build_index(
-        sequences,
-        mode.n,
-        config["short_words"],
-        config["common_ngram_min_items"],
-        markup=mode.markup,
-    )
-    save_index(index, run.output)
-    (run.output / "record.json").write_text(
-        json.dumps({"benchmarks": benchmarks, **record}, sort_keys=True, ensure_ascii=False),
-        encoding="utf-8",
-    )
-    return {"benchmarks": benchmarks, **record}
-
-
 class Decontaminate(Stage[DecontaminateConfig]):
     """Drops documents that hold a benchmark item, and keeps the two texts' spans as proof."""
 
     name = "decontaminate"
-    version = 1
+    version = 2
+    libraries = ("unicode",)
     Config = DecontaminateConfig
-    summary = "drop documents that hold benchmark items (13-gram gate, then LCS)"
+    summary = "drop documents that hold benchmark items (n-gram gate, then LCS), or mask the items"
     columns = pa.schema(
         [
             pa.field("matches", pa.list_(MATCH), metadata={ROLE: ROLE_MATCHES}),
@@ -141,41 +118,50 @@ class Decontaminate(Stage[DecontaminateConfig]):
             pa.field("best_lcs", pa.int32()),
             pa.field("benchmark", pa.string()),
             pa.field("capped", pa.bool_()),
+            pa.field("masked", CUTS),
         ]
     )
+    needs_corpus = True
+    cuts = True
 
-    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
-        """One task that builds the index from the benchmarks."""
-        externals = {
-            name: corpus.externals[self.config.benchmarks[name].path]
-            for name in sorted(self.config.benchmarks)
+    def may_cut(self) -> bool:
+        """Only with ``action: mask``."""
+        return self.config.action == "mask"
+
+    def measured_config(self) -> dict[str, Json]:
+        """A text is masked until it passes the rule: then the rule's thresholds are measured by."""
+        measured = super().measured_config()
+        return measured | (self.decision_config() if self.may_cut() else {})
+
+    def rounds(self, corpus: Corpus) -> Round:
+        """The index; the matches of every part; in how many documents the n-grams stand."""
+        measured = super().measured_config()
+        del measured["action"]
+        files = {name: benchmark.path for name, benchmark in self.config.benchmarks.items()}
+        limits = {
+            "min_documents": self.config.common_ngram_min_documents,
+            "min_share": self.config.common_ngram_min_share,
         }
-        config = self.measured_config()
-        receipts = yield [
-            corpus.task(
-                "stages.decontaminate.stage:build_index_files",
-                "index",
-                {
-                    "config": config,
-                    "benchmarks": {name: file.sha256 for name, file in externals.items()},
-                },
-                label="benchmark index",
-                locations={name: file.location for name, file in externals.items()},
-            )
-        ]
-        return Artefacts(shared={"index": receipts[0].output}, record=receipts[0].value)
+        return all_rounds(corpus, files, measured, limits)
 
     def annotate(self, batch: Batch) -> pa.Table:
-        """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``)."""
+        """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``).
+
+        They come from the rounds; without parts there were none, and the texts are matched here.
+        """
         index = load_index(batch.artefacts["index"])
-        data, offsets = text_buffers(batch.table["text"])
-        found = find_matches(data, offsets, index, MODES[self.config.mode])
+        texts = batch.table["text"]
+        counts = None
+        if "matches" in batch.artefacts:
+            counts = load_counts(batch.artefacts["counts"])
+            found = load_matches(batch.artefacts["matches"], batch.rows)
+        else:
+            found = self._find(texts, index)
         rows = batch.table.num_rows
-        matches = _structs(found, index.tokens, index.offsets, index.spans, index.sequences)
+        matches = match_structs(found, index, counts)
         bounds = np.searchsorted(found.row, np.arange(rows + 1)).astype(np.int32)
         ratio = matches.field("ratio").to_numpy(zero_copy_only=False)
-        best = _first_of_rows(found.row, [-ratio, -found.lcs], rows)
-        picked = matches.take(pa.array(best))
+        picked = matches.take(pa.array(first_of_rows(found.row, [-ratio, -found.lcs], rows)))
         return pa.Table.from_arrays(
             [
                 pa.ListArray.from_arrays(pa.array(bounds), matches).cast(
@@ -185,84 +171,106 @@ class Decontaminate(Stage[DecontaminateConfig]):
                 picked.field("lcs"),
                 picked.field("benchmark"),
                 pa.array(found.capped),
+                self._masks(texts, found, matches, index, counts),
             ],
             schema=self.columns,
         )
 
-    def decide(self, annotations: pa.Table) -> Verdicts:
-        """The rule: |LCS| >= min_lcs (or all of a shorter sequence) and ratio >= min_ratio.
+    def _find(self, texts: pa.ChunkedArray, index: Index) -> Found:
+        return find_matches(*text_buffers(texts), index, MODES[self.config.mode])
 
-        A dropped document has the ratio of its best match; one that is kept although a ratio was
-        high enough has the number of words that was too low.
+    def _masks(
+        self,
+        texts: pa.ChunkedArray,
+        found: Found,
+        matches: pa.StructArray,
+        index: Index,
+        counts: Counts | None,
+    ) -> pa.Array:
+        """``CUTS`` of every text; null where nothing is to be cut, or where cutting does not do."""
+        if not self.may_cut():
+            return pa.nulls(len(texts), CUTS)
+
+        def search(left: pa.ChunkedArray) -> list[list[Span]]:
+            again = self._find(left, index)
+            return self._spans(len(left), again, match_structs(again, index, counts))
+
+        masks = mask_spans(texts, self._spans(len(texts), found, matches), search)
+        return pa.array([_as_cuts(spans) if spans else None for spans in masks], CUTS)
+
+    def _spans(self, rows: int, found: Found, matches: pa.StructArray) -> list[list[Span]]:
+        """For each row the spans of its matches that are over the rule."""
+        spans: list[list[Span]] = [[] for _ in range(rows)]
+        for k in np.flatnonzero(self.over(matches)):
+            name = matches.field("benchmark")[int(k)].as_py()
+            spans[found.row[k]].append(Span(int(found.byte_start[k]), int(found.byte_end[k]), name))
+        return spans
+
+    def over(self, matches: pa.StructArray) -> Booleans:
+        """Which matches (``MATCH``) are over the rule: |LCS| >= min_lcs (or all of a shorter
+        sequence), ratio >= min_ratio, and an n-gram that is not common in the corpus."""
+        enough, long, common = self._compared(matches)
+        return enough & long & ~common
+
+    def _compared(self, matches: pa.StructArray) -> tuple[Booleans, Booleans, Booleans]:
+        value = partial(_numbers, matches)
+        # Compared as they are stored, so that 7 of 10 words are not below 0.7.
+        enough = value("ratio") >= np.float32(self.config.min_ratio)
+        long = value("lcs") >= np.minimum(self.config.min_lcs, value("item_words"))
+        common = is_common(
+            value("ngram_documents"),
+            value("ngram_share"),
+            self.config.common_ngram_min_documents,
+            self.config.common_ngram_min_share,
+        )
+        return enough, long, common
+
+    def decide(self, annotations: pa.Table) -> Verdicts:
+        """Drops documents with a match that is ``over`` the rule, or gives their masks as cuts.
+
+        The score is the ratio of the best match. Of a document that is kept although a ratio was
+        high enough, it is what kept it: the number of words that was too low, or the share of
+        documents that have the match's n-grams, which was too high.
         """
         rows = annotations.num_rows
         column = annotations["matches"].combine_chunks()
         matches = column.flatten()
         row = column.value_parent_indices().to_numpy(zero_copy_only=False).astype(np.int64)
-        lcs = matches.field("lcs").to_numpy(zero_copy_only=False)
-        words = matches.field("item_words").to_numpy(zero_copy_only=False)
-        ratio = matches.field("ratio").to_numpy(zero_copy_only=False)
-        # Compared as they are stored, so that 7 of 10 words are not below 0.7.
-        enough = ratio >= np.float32(self.config.min_ratio)
-        guilty = enough & (lcs >= np.minimum(self.config.min_lcs, words))
-        best = _first_of_rows(row, [~guilty, ~enough, -ratio, -lcs], rows)
+        enough, long, common = self._compared(matches)
+        over = enough & long & ~common
+        ratio, lcs = _numbers(matches, "ratio"), _numbers(matches, "lcs")
+        best = first_of_rows(row, [~over, ~(enough & long), ~enough, -ratio, -lcs], rows)
         picked = matches.take(pa.array(best))
-        dropped = _at(guilty, best)
-        by_words = _at(enough, best) & ~dropped
-        reason = pc.binary_join_element_wise("contaminated", picked.field("benchmark"), ".")
-        score = pc.if_else(
-            pa.array(by_words),
+        by_share = pa.array(values_at(enough & long & common, best))
+        by_words = pa.array(values_at(enough & ~long, best))
+        score = pc.case_when(
+            pc.make_struct(by_share, by_words),
+            pc.round(pc.cast(picked.field("ngram_share"), pa.float64()), 6),
             pc.cast(picked.field("lcs"), pa.float64()),
             pc.round(pc.cast(picked.field("ratio"), pa.float64()), 4),
         )
-        limit = np.where(by_words, float(self.config.min_lcs), self.config.min_ratio)
+        limit = pc.case_when(
+            pc.make_struct(by_share, by_words, pc.is_valid(score)),
+            self.config.common_ngram_min_share,
+            float(self.config.min_lcs),
+            self.config.min_ratio,
+        )
+        dropped = pa.array(values_at(over, best))
+        masked = annotations["masked"].combine_chunks()
+        if self.may_cut():
+            dropped = pc.and_(dropped, pc.is_null(masked))
+        reason = pc.binary_join_element_wise("contaminated", picked.field("benchmark"), ".")
         return Verdicts(
-            pc.if_else(pa.array(dropped), reason, KEEP),
-            score,
-            pc.if_else(pc.is_valid(score), pa.array(limit), pa.scalar(None, pa.float64())),
+            pc.if_else(dropped, reason, KEEP), score, limit, masked if self.may_cut() else None
         )
 
 
-def _first_of_rows(row: Any, keys: list[Any], rows: int) -> Any:
-    """For each row its match that comes first by the keys, as a masked array of match numbers."""
-    order = np.lexsort((*reversed(keys), row))
-    first = np.searchsorted(row[order], np.arange(rows))
-    there = first < len(row)
-    there[there] = row[order][first[there]] == np.flatnonzero(there)
-    chosen = np.zeros(rows, np.int64)
-    chosen[there] = order[first[there]]
-    return np.ma.masked_array(chosen, mask=~there)
+def _numbers(matches: pa.StructArray, name: str) -> Any:
+    return matches.field(name).to_numpy(zero_copy_only=False)
 
 
-def _at(values: Any, places: Any) -> Any:
-    """Booleans at the given places; false where there is no place."""
-    result = np.zeros(len(places), bool)
-    there = ~np.ma.getmaskarray(places)
-    result[there] = values[places.data[there]]
-    return result
-
-
-def _structs(
-    found: Found, tokens: Any, offsets: Any, spans: Any, sequences: pa.Table
-) -> pa.StructArray:
-    named = sequences.take(pa.array(found.sequence))
-    first = offsets[found.sequence] + found.item_start
-    last = offsets[found.sequence] + found.item_end - 1
-    starts, ends = spans[first, 0], spans[last, 1]
-    texts = [text[a:b] for text, a, b in zip(named["text"].to_pylist(), starts, ends, strict=True)]
-    words = offsets[found.sequence + 1] - offsets[found.sequence]
-    columns = [
-        named["benchmark"].combine_chunks(),
-        named["item"].combine_chunks(),
-        named["sequence"].combine_chunks(),
-        pa.array(found.start, pa.int32()),
-        pa.array(found.end, pa.int32()),
-        pa.array(starts, pa.int32()),
-        pa.array(ends, pa.int32()),
-        pa.array(texts, pa.string()),
-        pa.array(words, pa.int32()),
-        pa.array(found.hits, pa.int32()),
-        pa.array(found.lcs, pa.int32()),
-        pa.array((found.lcs / found.shorter).astype(np.float32)),
+def _as_cuts(spans: list[Span]) -> list[dict[str, Json]]:
+    return [
+        {"start": span.start, "end": span.end, "reason": f"contaminated.{span.benchmark}"}
+        for span in spans
     ]
-    return pa.StructArray.from_arrays(columns, fields=list(MATCH))

@@ -82,8 +82,11 @@ def test_verdicts_are_the_rule(gardens: Running) -> None:
 
 def test_thresholds_measure_nothing_again() -> None:
     measured, decided = split_config(DecontaminateConfig())
-    assert set(decided) == {"min_lcs", "min_ratio"}
-    assert set(measured) == {"benchmarks", "mode", "short_words", "common_ngram_min_items"}
+    limits = {"common_ngram_min_documents", "common_ngram_min_share"}
+    assert set(decided) == {"min_lcs", "min_ratio"} | limits
+    assert set(measured) == {
+        *("benchmarks", "mode", "short_words", "common_ngram_min_items", "action")
+    }
 
 
 def test_short_items_match_whole(gardens: Running) -> None:
@@ -138,7 +141,7 @@ def test_the_record_says_what_was_used(gardens: Running) -> None:
     [
         ({"benchmarks": {"unheard": {"path": "x"}}}, "no ready definition of a benchmark"),
         ({"benchmarks": {"a b": {"path": "x", "question": "q"}}}, "Rename it"),
-        ({"min_ratio": 0.1}, "greater than or equal to 0.25"),
+        ({"min_ratio": 0.1}, "greater than or equal to 0.4"),
     ],
 )
 def test_configs_that_cannot_be(config: dict[str, Any], fault: str) -> None:

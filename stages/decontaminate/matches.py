@@ -1,0 +1,89 @@
+"""Matches as the ledger keeps them: with names, texts and numbers that a person can check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stages.decontaminate.frequency import Counts, rarest, shares
+from stages.decontaminate.index import Index
+from stages.decontaminate.match import Found
+
+MATCH = pa.struct(
+    [
+        pa.field("benchmark", pa.string()),
+        pa.field("item", pa.string()),
+        pa.field("sequence", pa.string()),
+        pa.field("start", pa.int32()),
+        pa.field("end", pa.int32()),
+        pa.field("item_start", pa.int32()),
+        pa.field("item_end", pa.int32()),
+        pa.field("item_text", pa.string()),
+        pa.field("item_words", pa.int32()),
+        pa.field("ngram_hits", pa.int32()),
+        pa.field("lcs", pa.int32()),
+        pa.field("ratio", pa.float32()),
+        pa.field("ngram_documents", pa.int32()),
+        pa.field("ngram_share", pa.float32()),
+        pa.field("byte_start", pa.int32()),
+        pa.field("byte_end", pa.int32()),
+    ]
+)
+"""One match: ``start:end`` are characters of the document, ``item_start:item_end`` characters of
+the item's sequence, ``item_text`` what stands there. ``item_words`` is |s_e|, ``ratio`` is
+|LCS| / min(|s_t|, |s_e|), all in words. ``ngram_documents`` is in how many documents that do not
+hold its item the rarest of its n-grams stands (see ``frequency.py``), ``ngram_share`` their share
+of all. ``byte_start:byte_end`` is the span in the document in UTF-8 bytes."""
+
+
+def match_structs(found: Found, index: Index, counts: Counts | None) -> pa.StructArray:
+    """The matches as ``MATCH``. Without counts, no n-gram is known to stand anywhere else."""
+    offsets, spans, sequences = index.offsets, index.spans, index.sequences
+    documents = np.zeros(len(found.row), np.int32) if counts is None else rarest(found, counts)
+    share = shares(documents, 0 if counts is None else counts.total)
+    named = sequences.take(pa.array(found.sequence))
+    first = offsets[found.sequence] + found.item_start
+    last = offsets[found.sequence] + found.item_end - 1
+    starts, ends = spans[first, 0], spans[last, 1]
+    texts = [text[a:b] for text, a, b in zip(named["text"].to_pylist(), starts, ends, strict=True)]
+    words = offsets[found.sequence + 1] - offsets[found.sequence]
+    columns = [
+        named["benchmark"].combine_chunks(),
+        named["item"].combine_chunks(),
+        named["sequence"].combine_chunks(),
+        pa.array(found.start, pa.int32()),
+        pa.array(found.end, pa.int32()),
+        pa.array(starts, pa.int32()),
+        pa.array(ends, pa.int32()),
+        pa.array(texts, pa.string()),
+        pa.array(words, pa.int32()),
+        pa.array(found.hits, pa.int32()),
+        pa.array(found.lcs, pa.int32()),
+        pa.array((found.lcs / found.shorter).astype(np.float32)),
+        pa.array(documents),
+        pa.array(share),
+        pa.array(found.byte_start, pa.int32()),
+        pa.array(found.byte_end, pa.int32()),
+    ]
+    return pa.StructArray.from_arrays(columns, fields=list(MATCH))
+
+
+def first_of_rows(row: Any, keys: list[Any], rows: int) -> Any:
+    """For each row its match that comes first by the keys, as a masked array of match numbers."""
+    order = np.lexsort((*reversed(keys), row))
+    first = np.searchsorted(row[order], np.arange(rows))
+    there = first < len(row)
+    there[there] = row[order][first[there]] == np.flatnonzero(there)
+    chosen = np.zeros(rows, np.int64)
+    chosen[there] = order[first[there]]
+    return np.ma.masked_array(chosen, mask=~there)
+
+
+def values_at(values: Any, places: Any) -> Any:
+    """Booleans at the given places; false where there is no place."""
+    result = np.zeros(len(places), bool)
+    there = ~np.ma.getmaskarray(places)
+    result[there] = values[places.data[there]]
+    return result
