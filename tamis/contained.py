@@ -23,8 +23,9 @@ from manifests.manifest import Manifest
 from pipeline.corpus import living_rows
 from pipeline.recipe import RecipeError
 from pipeline.store import Store
-from stages.decontaminate.benchmark import BenchmarkConfig, BenchmarkError, read_sequences
+from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
 from stages.decontaminate.contained import STRICT_N, ContainedItems, Item
+from stages.decontaminate.records import BenchmarkError
 from tamis.printable import one_line
 
 

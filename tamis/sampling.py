@@ -25,9 +25,9 @@ def sample_recipe(
     Those are the stages that it needs, and those of the recipe ``base`` whose annotations it uses
     where a recipe has them; each with what it needs in turn. They stand in the order of ``base``
     and take their settings from there. ``settings`` are as given to ``--set``; those without a
-    leading ``stages.``, ``ingest.`` or ``warnings.`` are about ``stage`` itself. Files of one folder are one
-    source. Raises RecipeError for a stage that does not exist, for files that are not there, and
-    for every fault of the settings.
+    leading ``stages.``, ``ingest.`` or ``warnings.`` are about ``stage`` itself. Files of one
+    folder are one source. Raises RecipeError for a stage that does not exist, for files that are
+    not there, and for every fault of the settings.
     """
     packaged = base == SAMPLE_RECIPE and not base.exists()
     folder = (Path.cwd() / base if packaged else base.resolve()).parent

@@ -94,7 +94,10 @@ def test_run_shows_documents_of_one_stage(folder: Path) -> None:
     shown = call("run", "exact_dedupe", *files, "--recipe", folder / "short.yaml")
     assert shown.exit_code == 0, shown.output
     assert "exact_duplicate" in shown.output
-    assert "survivor" in shown.output
+    assert "exact_dedupe: a cluster of 2 documents, 1 kept (sample 2)" in shown.output
+    assert "survivor" not in shown.output
+    told = call("run", "exact_dedupe", *files, "--recipe", folder / "short.yaml", "--rows", 1)
+    assert "survivor" in told.output
     assert call("run", "exact_dedup", *files).exit_code == 2
 
 
