@@ -25,13 +25,19 @@ from stages.dedupe.outcomes import DECISIONS_FILE
 Json = Any
 
 SIGNATURES_FILE = "signatures.json"
-PUBLISHED = "signatures/near_dedupe.json"
 _FORMAT = 1
+
+
+def published_as(stage: str) -> str:
+    """The name in the workspace under which a stage's signatures are published."""
+    return f"signatures/{stage}.json"
 
 
 def signatures_path(corpus: str) -> str:
     """The file of an earlier corpus, given as its workspace or as the file itself."""
-    return corpus if corpus.endswith(".json") else f"{corpus.rstrip('/')}/{PUBLISHED}"
+    if corpus.endswith(".json"):
+        return corpus
+    return f"{corpus.rstrip('/')}/{published_as('near_dedupe')}"
 
 
 def signatures_task(

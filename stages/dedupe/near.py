@@ -25,9 +25,9 @@ from pipeline.task import Receipt, Task
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.components import LARGEST, cluster_rounds
 from stages.dedupe.earlier import (
-    PUBLISHED,
     SIGNATURES_FILE,
     earlier_tasks,
+    published_as,
     signatures_path,
     signatures_task,
 )
@@ -303,7 +303,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
         (signatures,) = yield [signatures_task(corpus, self._sketched(), sketches, decisions)]
         return Artefacts(
             per_part={"decisions": [receipt.path(DECISIONS_FILE) for receipt in decisions]},
-            published={PUBLISHED: signatures.path(SIGNATURES_FILE)},
+            published={published_as(corpus.stage): signatures.path(SIGNATURES_FILE)},
             record={
                 "bands": bands,
                 "rows": rows,
