@@ -312,13 +312,15 @@ def write_part(table: pa.Table, root: Path, index: int, folder: str = "documents
     return Part(index, path, "planted", table.num_rows, size)
 
 
-def write_parts(planted: Planted, root: Path, part_rows: int) -> list[Part]:
+def write_parts(
+    planted: Planted, root: Path, part_rows: int, folder: str = "documents"
+) -> list[Part]:
     """Writes all documents as parts of ``part_rows``; only one part is held in memory."""
-    starts = range(0, planted.documents, part_rows)
-    return [
-        write_part(planted.table(first, min(first + part_rows, planted.documents)), root, index)
-        for index, first in enumerate(starts)
-    ]
+    parts = []
+    for index, first in enumerate(range(0, planted.documents, part_rows)):
+        table = planted.table(first, min(first + part_rows, planted.documents))
+        parts.append(write_part(table, root, index, folder))
+    return parts
 
 
 def main() -> None:

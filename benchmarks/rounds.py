@@ -19,12 +19,17 @@ from pipeline.store import Store
 
 @dataclass
 class Round:
-    """What the rounds of one name took together."""
+    """What the rounds of one name took together. ``files``: bytes written, by name of file."""
 
     seconds: float = 0.0
     tasks: int = 0
     times: int = 0
-    bytes_written: int = 0
+    files: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bytes_written(self) -> int:
+        """Of all files."""
+        return sum(self.files.values())
 
 
 @dataclass
@@ -66,9 +71,9 @@ def run_rounds(stage: Stage[Any], parts: Sequence[Part], store: Store, engine: E
                 one.seconds += time.perf_counter() - begun
                 one.tasks += len(tasks)
                 one.times += 1
-                one.bytes_written += sum(
-                    file["bytes"] for receipt in receipts for file in receipt.files.values()
-                )
+                for receipt in receipts:
+                    for name, file in receipt.files.items():
+                        one.files[name] = one.files.get(name, 0) + file["bytes"]
             begun = time.perf_counter()
             tasks = rounds.send(receipts)
     except StopIteration as stop:
