@@ -9,19 +9,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
 from stages.dedupe.arrays import Flags, Ints, Words64, load
 from stages.dedupe.exchange import key_range
+from stages.dedupe.kinds import rows_of_kinds
 from stages.dedupe.segments import document_scopes, find_segments, scope_keys, segment_keys
 
 Json = Any
 
 READ = ("text", "source", "url")
 """Columns of the documents that lines are counted from."""
-KIND = "kind.kind"
 
 
 class Repeated(NamedTuple):
@@ -97,12 +96,6 @@ def select_part(run: TaskRun) -> Json:
     np.save(run.output / "key.npy", np.concatenate(keys))
     np.save(run.output / "documents.npy", np.concatenate(documents))
     return {"repeated": sum(len(piece) for piece in keys)}
-
-
-def rows_of_kinds(table: pa.Table, kinds: Sequence[str]) -> Ints:
-    """Numbers of the documents (int64, rising) of these kinds."""
-    chosen = pc.is_in(table[KIND].cast(pa.string()), value_set=pa.array(kinds, pa.string()))
-    return np.flatnonzero(chosen.to_numpy()).astype(np.int64)
 
 
 def look_up(repeated: Repeated, keys: Words64) -> Ints:

@@ -16,7 +16,8 @@ from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setti
 from pipeline.task import Receipt, Task
 from stages.dedupe.arrays import Flags, Ints
 from stages.dedupe.characters import UNICODE_VERSION
-from stages.dedupe.line_counts import KIND, READ, look_up, repeated_lines, rows_of_kinds
+from stages.dedupe.kinds import KIND, check_kinds, rows_of_kinds
+from stages.dedupe.line_counts import READ, look_up, repeated_lines
 from stages.dedupe.segments import (
     Scope,
     Segments,
@@ -27,7 +28,6 @@ from stages.dedupe.segments import (
     segment_keys,
     segment_texts,
 )
-from stages.kind import KINDS
 from stages.line_votes import STATISTICS, measure_lines
 
 Json = Any
@@ -106,9 +106,7 @@ class BoilerplateLinesConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check(self) -> BoilerplateLinesConfig:
-        unknown = [kind for kind in self.kinds if kind not in KINDS]
-        if unknown or not self.kinds:
-            raise ValueError(f"kinds: {', '.join(unknown)}: name some of {', '.join(KINDS)}.")
+        check_kinds(self.kinds)
         if "code" in self.kinds and not self.code_lines:
             raise ValueError(
                 "kinds names code, of which nothing is cut unless lines of code may be. Set"

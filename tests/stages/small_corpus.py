@@ -53,7 +53,8 @@ def write_parts(store: Store, parts: Sequence[Sequence[Document]]) -> list[Part]
         store.path(path).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, store.path(path))
         size = sum(len(d["text"].encode()) for d in documents)
-        written.append(Part(index, path, "test", len(rows), size))
+        source = rows[0]["source"] if rows else "test"
+        written.append(Part(index, path, source, len(rows), size))
     return written
 
 

@@ -252,7 +252,7 @@ def test_segments_are_those_of_a_slow_scan(texts: list[str], unit: Any) -> None:
 
 
 def test_configs_that_contradict_themselves() -> None:
-    with pytest.raises(ValidationError, match="name some of prose, code"):
+    with pytest.raises(ValidationError, match="Name some of prose, code"):
         BoilerplateLinesConfig(kinds=("prosa",))
     with pytest.raises(ValidationError, match="code_lines: true"):
         BoilerplateLinesConfig(kinds=("prose", "code"))
