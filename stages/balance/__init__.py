@@ -1,0 +1,1 @@
+"""Which documents are read, and how often: groups, mixtures, repeats, phases."""
