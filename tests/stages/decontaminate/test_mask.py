@@ -100,9 +100,9 @@ def test_dropping_gives_no_cuts(tmp_path: Path) -> None:
 
 def test_masks_depend_on_the_thresholds(masking: Running) -> None:
     """They are made until a text passes the rule, so the rule is part of what is measured."""
-    assert masking.stage.measured_config()["min_ratio"] == 0.6
+    assert masking.stage.measured_config()["min_lcs"] == 13
     dropping = type(masking.stage)(masking.stage.config.model_copy(update={"action": "drop"}))
-    assert "min_ratio" not in dropping.measured_config()
+    assert "min_lcs" not in dropping.measured_config()
     assert masking.stage.may_cut()
     assert not dropping.may_cut()
 
