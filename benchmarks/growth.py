@@ -18,6 +18,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -150,13 +152,14 @@ def measure(name: str, folder: Path, parts: Sequence[Part], pairs: Pairs) -> Gro
 
 
 def recall_by_jaccard(pairs: Pairs, removed: np.ndarray[Any, np.dtype[np.bool_]]) -> list[Step]:
-    """Recall in the steps of ``STEPS`` that have clusters of two."""
+    """Recall in the steps of ``STEPS``, from ``min_jaccard`` on, that have clusters of two."""
     partners = np.bincount(np.concatenate([pairs.left, pairs.right]), minlength=len(removed))
     resolved = removed[pairs.left] | removed[pairs.right]
     alone = partners[pairs.left] == 1
     shape = NearDedupeConfig().shape
     found = []
-    for least, most in zip(STEPS, [*STEPS[1:], np.inf], strict=True):
+    steps = [step for step in STEPS if step >= NearDedupeConfig().min_jaccard]
+    for least, most in zip(steps, [*steps[1:], np.inf], strict=True):
         within = alone & (pairs.jaccard >= least) & (pairs.jaccard < most)
         if within.any():
             values, counts = np.unique(pairs.jaccard[within], return_counts=True)
@@ -213,6 +216,8 @@ def main() -> None:
     if given.stage:
         deduplicate(given.stage, given.folder)
         return
+    # ended by kill, it still gives the disk back
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     given.folder.mkdir(parents=True, exist_ok=True)
     check_room(given.folder, max(given.documents))
     vocabulary = own_vocabulary()

@@ -38,6 +38,15 @@ HELD = {
     "clusters": ("similar pairs", NearDedupe.pairs_per_cluster_task, 100),
 }
 """What a task of a round holds at most: what, how many, and bytes each (docs/dedupe.md)."""
+READ_BY = {
+    "order": ("sketch",),
+    "ranks": ("order",),
+    "pairs": ("sketch",),
+    "shingles": ("pairs",),
+    "verify": ("pairs", "shingles"),
+    "decide": ("clusters",),
+}
+"""Every task of a round looks for its range in every output of these rounds."""
 
 
 class Projected(NamedTuple):
@@ -131,9 +140,11 @@ def main() -> None:
     print("memory of a task:")
     for name, (what, count, each) in HELD.items():
         print(f"  {name}: {count:,} {what} x {each} bytes = {count * each / 1e6:,.0f} MB")
-    partitions = next(one.tasks for one in rounds if one.name == "pairs")
-    opened = partitions * parts
-    print(f"ranges read in the pairs round: {partitions:,} x {parts:,} = {opened:.1e}")
+    print("ranges looked for in outputs of other tasks:")
+    tasks = {one.name: one.tasks for one in rounds}
+    for name, sources in READ_BY.items():
+        outputs = sum(tasks[source] for source in sources)
+        print(f"  {name}: {tasks[name]:,} x {outputs:,} = {tasks[name] * outputs:.1e}")
 
 
 if __name__ == "__main__":
