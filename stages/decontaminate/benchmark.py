@@ -57,7 +57,9 @@ class BenchmarkConfig(StageConfig):
 
     def resolve(self, name: str) -> Definition:
         """The definition to read the file by. Raises ValueError when nothing says which fields."""
-        given = {role: (getattr(self, role),) for role in ROLES if getattr(self, role)}
+        given: dict[str, Any] = {
+            role: (getattr(self, role),) for role in ROLES if getattr(self, role)
+        }
         if self.question is not None and self.definition is None:
             return Definition(
                 **given,

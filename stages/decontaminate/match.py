@@ -94,8 +94,7 @@ def _long_matches(
     hits: tuple[I64, I64, I32],
     items: tuple[U64, I64],
     n: int,
-    window: tuple[bool, float],
-    floor: float,
+    mode: Mode,
     found: I64,
     used: int,
     grams: I32,
@@ -107,7 +106,6 @@ def _long_matches(
     sequences, places, numbers = hits
     copied = np.zeros(len(sequences), np.bool_)
     tokens, token_offsets = items
-    aligned, slack = window
     order = np.argsort(sequences, kind="mergesort")
     first = 0
     while first < len(order):
@@ -121,15 +119,16 @@ def _long_matches(
             and places[order[last + 1]] - opening <= len(item)
         ):
             last += 1
-        low, high = window_bounds(
-            words, count, item, opening, places[order[last]], n, aligned, slack
+        low, high, item_low, item_high = window_bounds(
+            words, count, item, opening, places[order[last]], n, mode.aligned, mode.slack
         )
+        piece = item[item_low:item_high]
         shorter = min(count, len(item))
-        length, _, _ = lcs_prefix(words[low:high], item)
+        length, _, _ = lcs_prefix(words[low:high], piece)
         if length >= _COPY * len(item):
             copied[order[first : last + 1]] = True
-        if length >= floor * shorter:
-            spans = lcs_spans(words[low:high], item)
+        if length >= FLOOR_RATIO * shorter:
+            spans = lcs_spans(words[low:high], piece)
             if used == len(found):
                 found = _grown(found, used)
             found[used] = (
@@ -137,8 +136,8 @@ def _long_matches(
                 s,
                 starts[low + spans[1]],
                 ends[low + spans[2] - 1],
-                spans[3],
-                spans[4],
+                item_low + spans[3],
+                item_low + spans[4],
                 last - first + 1,
                 length,
                 shorter,
@@ -207,9 +206,8 @@ def _match_rows(
     long: Gate,
     short: Gate,
     items: tuple[U64, I64],
-    window: tuple[bool, float],
+    mode: Mode,
     max_hits: int,
-    floor: float,
 ) -> tuple[I64, Booleans, I32, I32]:
     longest = 0
     for row in rows:
@@ -241,8 +239,7 @@ def _match_rows(
                 (sequences[:hits], places[:hits], numbers[:hits]),
                 items,
                 long.n,
-                window,
-                floor,
+                mode,
                 found,
                 used,
                 listed_grams,
@@ -311,9 +308,8 @@ def find_matches(
         index.long,
         index.short,
         (index.tokens, index.offsets),
-        (mode.aligned, mode.slack),
+        mode,
         max_hits,
-        FLOOR_RATIO,
     )
     capped[rows] = over
     found = _best(found)
