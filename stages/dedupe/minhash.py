@@ -97,10 +97,17 @@ def signatures(
     Two documents agree in each place with a probability equal to the Jaccard index of their
     shingle sets. A document without tokens (count 0) has no signature: its row means nothing.
     """
-    data, offsets = text_buffers(text)
-    return _signatures(
-        data, offsets, token_tables(), ngram, char_ngram, *permutations(hashes, seed)
-    )
+    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]  # joining would copy
+    found: list[Words32] = [np.empty((0, hashes), np.uint32)]
+    counts: list[Ints] = [np.empty(0, np.int64)]
+    for chunk in chunks:
+        data, offsets = text_buffers(chunk)
+        signature, count = _signatures(
+            data, offsets, token_tables(), ngram, char_ngram, *permutations(hashes, seed)
+        )
+        found.append(signature)
+        counts.append(count)
+    return np.concatenate(found), np.concatenate(counts)
 
 
 @compiled

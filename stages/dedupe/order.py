@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.corpus import Corpus, Part, View
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import Ints, Words64, id_bytes, load, text_buffers
+from stages.dedupe.arrays import Ints, Words64, id_bytes, load
 from stages.dedupe.listing import Listed, listed, names_of, outputs_of
 from stages.dedupe.ranking import write_ranking
 
@@ -132,8 +133,7 @@ def _order_words(view: View, order: Sequence[str], priority: int) -> list[Words6
         if key == "quality":
             words.append(_highest_first(view.table[QUALITY]))
         elif key == "n_bytes":
-            _, offsets = text_buffers(view.table["text"])
-            words.append(~np.diff(offsets).astype(np.uint64))
+            words.append(~pc.binary_length(view.table["text"]).to_numpy().astype(np.uint64))
         elif key == "source_priority":
             words.append(np.full(len(view.rows), priority, np.uint64))
         elif key == AFTER_EARLIER:

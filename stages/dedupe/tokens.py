@@ -233,17 +233,18 @@ def _scan_ascii(
     Without a branch for letters and ends of words: the state is written at every byte, and counted
     where a word ends.
     """
+    written = np.uint64(count)  # an unsigned index is not checked for being negative
     for place in range(start, end):
         letter = letters[data[place]]
         if letter == _STOP:
-            return place, count, word, number
-        tokens[np.uint64(count)] = (word & _BITS) | number
+            return place, len(tokens[:written]), word, number
+        tokens[written] = (word & _BITS) | number
         begins = np.uint64(word == _ZERO)
         ends = np.uint64(letter == _ZERO)
-        count += bool(ends & (begins ^ _ONE))
+        written += ends & (begins ^ _ONE)
         number = (number & (begins - _ONE)) | ((letter & begins) << _ONE)
         word = extended(word, letter) & (ends - _ONE)
-    return end, count, word, number
+    return end, len(tokens[:written]), word, number
 
 
 @compiled
