@@ -147,7 +147,7 @@ def forms_of(item: leaks.Item, vocabulary: Sequence[str]) -> Iterator[tuple[str,
     """(form, text) of an item: whole in all layouts and dress, its parts, and edited."""
     words = leaks.count_words(item.question)
     if leaks.count_words(item.whole) >= SHORT_WORDS:
-        for name, dress in (leaks.LAYOUTS | leaks.DRESSES).items():
+        for name, dress in leaks.DRESSES.items():
             yield f"whole: {name}", dress(item.whole, Random(f"{name} {item.name}"))
         yield EMBEDDED, item.whole
     if item.unanswered not in (item.whole, item.question):
@@ -157,10 +157,10 @@ def forms_of(item: leaks.Item, vocabulary: Sequence[str]) -> Iterator[tuple[str,
     elif words >= SHORT_WORDS:
         yield "question only, 5 to 12 words", item.question
         for name in ("upper case", "HTML marks", "Markdown marks", "full width"):
-            marked = (leaks.LAYOUTS | leaks.DRESSES)[name](item.question, Random(item.name))
+            marked = leaks.DRESSES[name](item.question, Random(item.name))
             yield "5 to 12 words, in dress", marked
         for name in ("in JSON", "in an HTML table", "in a Markdown table", "one word a line"):
-            laid = leaks.LAYOUTS[name](item.question, Random(item.name))
+            laid = leaks.DRESSES[name](item.question, Random(item.name))
             yield "5 to 12 words, in layouts", laid
     if words < MIN_LCS:
         return

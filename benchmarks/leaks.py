@@ -104,7 +104,7 @@ def _markdown_marks(text: str, random: Random) -> str:
     return random.choice(("> ", "- ", "### ")) + "\n".join(lines)
 
 
-LAYOUTS: Mapping[str, Dress] = {
+DRESSES: Mapping[str, Dress] = {
     "as it is": lambda text, random: text,
     "in one line": lambda text, random: " ".join(text.split()),
     "in short lines": _short_lines,
@@ -113,14 +113,13 @@ LAYOUTS: Mapping[str, Dress] = {
     "in a Markdown table": _markdown_table,
     "in an HTML table": _html_table,
     "HTML leftovers": _html_leftovers,
-}
-DRESSES: Mapping[str, Dress] = {
     "no punctuation": lambda text, random: re.sub(r"[^\w\s]", " ", text),
     "upper case": lambda text, random: text.upper(),
     "full width": lambda text, random: text.translate(_FULL_WIDTH),
     "Markdown marks": _markdown_marks,
     "HTML marks": _html_marks,
 }
+"""How a text that is copied word for word may look."""
 
 
 def replaced(text: str, share: float, vocabulary: Sequence[str], random: Random) -> str:

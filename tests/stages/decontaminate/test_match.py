@@ -67,8 +67,8 @@ def brute_force(
                 begins = places(item, document[near[0] :][:n])
                 ends = places(item, document[near[-1] :][:n])
                 low, high = near[0] - begins[-1] - more, near[-1] - ends[0] + size + more
-                after = len(document) - near[-1]
-                piece = item[max(0, begins[0] - near[0] - more) : ends[-1] + after + more]
+                rest = len(document) - near[-1]
+                piece = item[max(0, begins[0] - near[0] - more) : ends[-1] + rest + more]
             length = lcs_length(document[max(0, low) : high], piece)
             if length >= FLOOR_RATIO * shorter:
                 found[tuple(item), len(near), length, shorter] += 1
