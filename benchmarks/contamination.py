@@ -372,11 +372,11 @@ def main() -> None:
     flags = {f"tamis {name}": [bool(one) for one in found] for name, found in removals.items()}
     if not arguments.no_peers:
         try:
-            flags["datatrove"] = run_datatrove(texts, arguments)[0]
+            flags["datatrove"] = run_datatrove(texts, arguments).flags
         except ImportError as error:
             print(f"datatrove is left out: {error}. Its word tokenizer needs spacy.")
     if arguments.decon:
-        flags["decon"] = run_decon(texts, arguments)[0]
+        flags["decon"] = run_decon(texts, arguments).flags
     print_recall(documents, flags)
     print_removed(documents, flags)
     for name, found in removals.items():
