@@ -42,7 +42,7 @@ def show_story(
 def _step_lines(step: Any) -> RenderableType:
     verdict = step.verdict or "noted"
     style = "red" if step.verdict not in (None, KEEP) else "green" if step.verdict else "dim"
-    line = Text.assemble((f"{step.stage:<14}", "bold"), (verdict, style))
+    line = Text.assemble((f"{step.stage:<18}", "bold"), (verdict, style))
     if step.score is not None and step.threshold is not None:
         sign = ">" if step.score > step.threshold else "<" if step.score < step.threshold else "="
         line.append(f"  {step.score:g} {sign} {step.threshold:g}")

@@ -88,7 +88,7 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
     cuts: ClassVar[bool] = True
 
     windows_per_partition: ClassVar[int] = 8_000_000
-    """Windows that one task sorts (about 60 bytes each). Results do not depend on it."""
+    """Windows that one task sorts (up to 90 bytes each). Results do not depend on it."""
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Hash the windows of each part; group them by range of keys; hand each part its own."""
