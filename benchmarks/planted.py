@@ -28,11 +28,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.vocabulary import Bytes, Ints, Vocabulary, own_vocabulary, sample_vocabulary
+from benchmarks.vocabulary import Bytes, Numbers, Vocabulary, own_vocabulary, sample_vocabulary
 from manifests.schema import DOCUMENTS
 from pipeline.compile import compiled
 from pipeline.corpus import Part
 
+Ints = np.ndarray[Any, np.dtype[np.int64]]
 Words64 = np.ndarray[Any, np.dtype[np.uint64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -129,10 +130,10 @@ def _write(
     shortest: int,
     longest: int,
     letters: Bytes,
-    word_bounds: Ints,
-    words: Ints,
-    line_bounds: Ints,
-    drawn: Ints,
+    word_bounds: Numbers,
+    words: Numbers,
+    line_bounds: Numbers,
+    drawn: Numbers,
     longest_word: int,
 ) -> tuple[Bytes, Ints]:
     """The UTF-8 bytes of documents and their offsets. ``drawn`` has a power of two of lines.

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.peers import SAMPLE, read_texts
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
+Numbers = np.ndarray[Any, np.dtype[np.int32]]
 
 WORDS = 1 << 16
 DRAWS = 1 << 16
@@ -25,13 +25,13 @@ _LINES = ("docs.jsonl.zst", "forum.jsonl", "translations.jsonl.gz")
 class Vocabulary(NamedTuple):
     """Word w is ``letters[word_bounds[w]:word_bounds[w + 1]]`` (UTF-8); line l is the words
     ``words[line_bounds[l]:line_bounds[l + 1]]``; documents draw evenly from ``drawn`` (line
-    numbers, a power of two of them). Bounds and numbers are int64."""
+    numbers, a power of two of them). Bounds and numbers are int32, so that caches hold them."""
 
     letters: Bytes
-    word_bounds: Ints
-    words: Ints
-    line_bounds: Ints
-    drawn: Ints
+    word_bounds: Numbers
+    words: Numbers
+    line_bounds: Numbers
+    drawn: Numbers
 
 
 def own_vocabulary(seed: int = 1) -> Vocabulary:
@@ -50,8 +50,8 @@ def own_vocabulary(seed: int = 1) -> Vocabulary:
     weights = 1.0 / (np.arange(WORDS) + _FLATTEN)
     quantiles = np.cumsum(weights) / weights.sum()
     drawn = np.searchsorted(quantiles, (np.arange(DRAWS) + 0.5) / DRAWS)
-    numbers = np.arange(WORDS, dtype=np.int64)
-    return Vocabulary(*_joined(invented), numbers, np.arange(WORDS + 1), drawn.astype(np.int64))
+    numbers = np.arange(WORDS + 1, dtype=np.int32)
+    return Vocabulary(*_joined(invented), numbers[:-1], numbers, drawn.astype(np.int32))
 
 
 def _word(size: int, rng: np.random.Generator) -> str:
@@ -71,9 +71,9 @@ def sample_vocabulary(seed: int = 1) -> Vocabulary:
     bounds = np.append(0, np.cumsum([len(line) for line in chosen]))
     return Vocabulary(
         *_joined(words),
-        np.array([numbers[word] for line in chosen for word in line], np.int64),
-        bounds.astype(np.int64),
-        np.arange(len(chosen), dtype=np.int64),
+        np.array([numbers[word] for line in chosen for word in line], np.int32),
+        bounds.astype(np.int32),
+        np.arange(len(chosen), dtype=np.int32),
     )
 
 
@@ -87,7 +87,7 @@ def _sample_lines(sample: Path) -> Iterator[list[str]]:
                 yield words
 
 
-def _joined(words: list[str]) -> tuple[Bytes, Ints]:
+def _joined(words: list[str]) -> tuple[Bytes, Numbers]:
     encoded = [word.encode() for word in words]
-    bounds = np.append(0, np.cumsum([len(word) for word in encoded])).astype(np.int64)
+    bounds = np.append(0, np.cumsum([len(word) for word in encoded])).astype(np.int32)
     return np.frombuffer(b"".join(encoded), np.uint8), bounds
