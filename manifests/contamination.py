@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,7 +29,9 @@ class Hit:
 
     ``start:end`` are characters of the document, ``item_start:item_end`` of the item's
     ``sequence``; ``text`` and ``item_text`` stand there, ``before`` and ``after`` around ``text``.
-    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``).
+    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``). ``ngram_documents`` is in how
+    many documents that do not hold the item the rarest n-gram of the match stands. ``verdict`` is
+    the stage's on the document.
     """
 
     id: str
@@ -44,6 +48,8 @@ class Hit:
     lcs: int
     item_words: int
     ratio: float
+    ngram_documents: int
+    verdict: str
     before: str
     text: str
     after: str
@@ -72,8 +78,8 @@ class Contamination:
     hits: list[Hit]
 
 
-Rule = Callable[[pl.DataFrame], pl.Series]
-"""Says of matches (a row each, a column for every field) which ones count."""
+Rule = Callable[[pa.StructArray], np.ndarray[Any, np.dtype[np.bool_]]]
+"""Says of matches, as they stand in the ledger, which ones count."""
 
 
 def decontaminations(manifest: Manifest) -> list[str]:
@@ -133,6 +139,8 @@ _PAIR = {
     "lcs": pl.Int64,
     "item_words": pl.Int64,
     "ratio": pl.Float64,
+    "ngram_documents": pl.Int64,
+    "verdict": pl.String,
     "item_text": pl.String,
 }
 _NO_PAIRS = pl.DataFrame(schema=_PAIR)
@@ -140,21 +148,23 @@ _NO_PAIRS = pl.DataFrame(schema=_PAIR)
 
 def _pairs(manifest: Manifest, paths: Mapping[str, str], counts: Rule) -> pl.DataFrame:
     """A part's pairs of document and item with the best match of each."""
-    ledger = pl.scan_parquet(manifest.workspace / paths["annotations"])
-    sizes = pl.scan_parquet(manifest.workspace / paths["documents"]).select(
-        pl.col("text").str.len_bytes().alias("n_bytes")
+    ledger = pq.read_table(manifest.workspace / paths["annotations"], columns=[MATCHES])
+    column = ledger[MATCHES].combine_chunks()
+    matches, rows = column.flatten(), column.value_parent_indices()
+    mask = pa.array(counts(matches))
+    found = pl.DataFrame(pa.Table.from_struct_array(matches.filter(mask)))
+    documents = pl.scan_parquet(manifest.workspace / paths["documents"]).select(
+        pl.col("id").bin.encode("hex"), pl.col("text").str.len_bytes().alias("n_bytes")
     )
-    found = (
-        pl.concat([ledger.select(pl.col("id").bin.encode("hex"), MATCHES), sizes], how="horizontal")
-        .filter(pl.col(MATCHES).list.len() > 0)
-        .collect()
-        .explode(MATCHES)
-        .unnest(MATCHES)
+    verdicts = pl.scan_parquet(manifest.workspace / paths["verdicts"]).select(
+        pl.col("verdict").cast(pl.String)
     )
-    counted = found.filter(counts(found))
-    best = counted.sort(
-        ["ratio", "lcs", "sequence", "start"], descending=[True, True, False, False]
-    ).unique(["id", "benchmark", "item"], keep="first", maintain_order=True)
+    facts = pl.concat([documents, verdicts], how="horizontal").collect()
+    best = (
+        pl.concat([found, facts[pl.Series(rows.filter(mask))]], how="horizontal")
+        .sort(["ratio", "lcs", "sequence", "start"], descending=[True, True, False, False])
+        .unique(["id", "benchmark", "item"], keep="first", maintain_order=True)
+    )
     # stored in 32 bits: as many digits as these hold
     return best.with_columns(pl.col("ratio").cast(pl.Float64).round(4)).select(
         pl.col(name).cast(kind) for name, kind in _PAIR.items()
@@ -181,7 +191,7 @@ def _hits(manifest: Manifest, pairs: pl.DataFrame) -> list[Hit]:
 
 
 def _ledgers(manifest: Manifest, stage: str) -> Iterator[dict[str, str]]:
-    """By part, the paths of its documents and of the stage's annotations."""
+    """By part, the paths of its documents and of the stage's annotations and verdicts."""
     for _, files in part_files(manifest):
         rows = files.filter((pl.col("stage") == stage) | (pl.col("role") == "documents"))
         paths = dict(rows.select("role", "path").rows())

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numpy as np
-import polars as pl
 import pyarrow as pa
 from rapidfuzz.distance import LCSseq
 from rich import box
@@ -20,7 +18,10 @@ from rich.text import Text
 
 from manifests.contamination import CONTEXT, Contamination, Hit
 from manifests.contamination import contamination as find_contamination
-from manifests.manifest import Manifest
+from manifests.manifest import Manifest, ManifestError
+from manifests.schema import KEEP
+from stages.catalog import CATALOG
+from stages.decontaminate.stage import Decontaminate
 from stages.words import hash_words
 from tamis.printable import one_line
 
@@ -29,16 +30,21 @@ _RUN = 40
 
 
 def contamination(manifest: Manifest, stage: str, most: int | None = 20) -> Contamination:
-    """What a decontamination stage found by its rule and thresholds; see ``manifests``."""
-    config = manifest.stage(stage)["config"]
+    """What a decontamination stage found by its rule and thresholds; see ``manifests``.
 
-    def counts(matches: pl.DataFrame) -> pl.Series:
-        # compared as they are stored, in 32 bits, as the stage does
-        lcs, ratio = matches["lcs"].to_numpy(), matches["ratio"].to_numpy()
-        enough = np.minimum(config["min_lcs"], matches["item_words"].to_numpy())
-        return pl.Series((ratio >= np.float32(config["min_ratio"])) & (lcs >= enough))
-
-    return find_contamination(manifest, stage, counts, most)
+    Raises ManifestError when the ledger was written by another version of the stage.
+    """
+    about = manifest.stage(stage)
+    found = CATALOG.stage(about["use"])
+    deciding = found(found.Config.model_validate(about["config"]))
+    if not isinstance(deciding, Decontaminate):
+        raise TypeError(f"{stage} is a {about['use']}: it has no rule for matches")
+    if about["version"] != deciding.version:
+        raise ManifestError(
+            f"{manifest.path}: {stage} was run by version {about['version']} of the stage, this is"
+            f" {deciding.version}: its matches cannot be read. Build again."
+        )
+    return find_contamination(manifest, stage, deciding.over, most)
 
 
 def show_contamination(console: Console, found: Contamination) -> None:
@@ -70,18 +76,21 @@ def show_contamination(console: Console, found: Contamination) -> None:
 
 def _show_hit(console: Console, hit: Hit) -> None:
     grams = "n-gram" if hit.ngram_hits == 1 else "n-grams"
+    others = hit.ngram_documents
+    elsewhere = f", its rarest n-gram in {others:,} other documents" if others else ""
     console.print(
         Text.assemble(
             (f"{hit.benchmark} {hit.item}", "bold red"),
             f" ({hit.sequence}) in ",
             (hit.id, "bold"),
-            f" {one_line(f'{hit.source}: {hit.locator}', 80)}",
+            f" {one_line(f'{hit.source}: {hit.locator}', 80)}  ",
+            ("kept", "green") if hit.verdict == KEEP else ("dropped", "red"),
         )
     )
     console.print(
         f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order, ratio {hit.ratio:g},"
         f" {hit.ngram_hits:,} {grams}, document characters {hit.start:,}-{hit.end:,}, item"
-        f" characters {hit.item_start:,}-{hit.item_end:,}",
+        f" characters {hit.item_start:,}-{hit.item_end:,}{elsewhere}",
         style="dim",
         highlight=False,
     )

@@ -121,7 +121,7 @@ def test_contamination_shows_both_texts(manifest: Manifest, workspace: Path) -> 
     ]
     (hit,) = told["hits"]
     document = find_documents(manifest, [hit["id"]])[hit["id"]]
-    assert hit["item"] == "HumanEval/0"
+    assert (hit["item"], hit["verdict"]) == ("HumanEval/0", "contaminated.humaneval")
     assert document.text[hit["start"] : hit["end"]] == hit["text"]
     assert document.n_bytes == told["benchmarks"][0]["bytes"]
     _, prompt, solution = problems()[0]
@@ -185,6 +185,14 @@ def test_run_prints_clusters_and_contamination(folder: Path) -> None:
     assert found.exit_code == 0, found.output
     assert "humaneval HumanEval/0" in found.output
     assert "Left out, no benchmark by its name" in found.output
+
+
+def test_masked_documents_are_counted_too(folder: Path) -> None:
+    recipe = ("--recipe", folder / "duplicates.yaml")
+    told = answer("run", "decontaminate", folder / "pages.jsonl", *recipe, "--set", "action=mask")
+    (row,) = told["contamination"]["benchmarks"]
+    assert (row["items_hit"], row["documents"]) == (1, 1)
+    assert [hit["verdict"] for hit in told["contamination"]["hits"]] == ["keep"]
 
 
 def test_faults_name_the_cure(workspace: Path, folder: Path) -> None:
