@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pipeline.corpus import Corpus, Part, open_view
 from pipeline.stage import Artefacts, Stage, StageConfig, setting
 from pipeline.task import Json, Receipt, Task, TaskRun
-from trainer.shards import shard_schema, write_shard
+from trainer.shards import PHASE_REPEATS, shard_schema, write_shard
 
 SHARD_FILE = "shard.arrow"
 
@@ -20,6 +20,7 @@ UNKNOWN = "unknown"
 
 _TOKENS, _COUNT, _BYTES = "tokenize.tokens", "tokenize.n_tokens", "tokenize.n_bytes"
 _DOMAIN, _REPEATS = "domain.domain", "balance.repeats"
+_PHASE_REPEATS = "balance.phase_repeats"
 
 
 class ShardConfig(StageConfig):
@@ -62,6 +63,8 @@ class Shard(Stage[ShardConfig]):
         about = json.loads(corpus.store.path(corpus.artefacts["tokenize"]["about"]).read_text())
         tokenizer = {key: about[key] for key in ("sha256", "vocabulary_size", "eos", "eos_token")}
         reads = [*self.reads, *(c for c in self.may_read if _has(corpus, c))]
+        phases = phase_names(corpus)
+        reads += [_PHASE_REPEATS] if phases else []
         groups = shard_groups(
             corpus.parts, [receipt.value for receipt in counted], self.config.shard_tokens
         )
@@ -69,7 +72,11 @@ class Shard(Stage[ShardConfig]):
             corpus.task(
                 "stages.shard:write_parts",
                 "shards",
-                {"views": [corpus.view(part, reads) for part in group], "tokenizer": tokenizer},
+                {
+                    "views": [corpus.view(part, reads) for part in group],
+                    "tokenizer": tokenizer,
+                    "phases": phases,
+                },
                 label=f"shard {index + 1} of {len(groups)}",
                 work=sum(part.text_bytes for part in group),
                 documents=sum(part.rows for part in group),
@@ -91,6 +98,15 @@ class Shard(Stage[ShardConfig]):
             },
             published={f"shards/{name}": path for name, path in paths.items()},
         )
+
+
+def phase_names(corpus: Corpus) -> list[str]:
+    """The phases that a stage `balance` planned, in order; none where it has no phases."""
+    plan = corpus.artefacts.get("balance", {}).get("plan")
+    if plan is None:
+        return []
+    content = json.loads(corpus.store.path(plan).read_text())
+    return [phase["name"] for phase in content["phases"]]
 
 
 def shard_name(index: int, count: int) -> str:
@@ -128,7 +144,12 @@ def count_part(run: TaskRun) -> Json:
 def write_parts(run: TaskRun) -> Json:
     """Writes one shard from the living documents of its parts, in order, one part in memory."""
     tokenizer: Mapping[str, Json] = run.arguments["tokenizer"]
-    schema = shard_schema(tokenizer["vocabulary_size"], tokenizer["sha256"], tokenizer["eos"])
+    schema = shard_schema(
+        tokenizer["vocabulary_size"],
+        tokenizer["sha256"],
+        tokenizer["eos"],
+        run.arguments["phases"],
+    )
     read = {"repeated_tokens": 0}
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -165,6 +186,8 @@ def shard_rows(table: pa.Table, schema: pa.Schema) -> pa.Table:
         "repeats": repeats,
         "n_bytes": table[_BYTES],
     }
+    if _PHASE_REPEATS in names:
+        columns[PHASE_REPEATS] = table[_PHASE_REPEATS]
     arrays = [pc.cast(columns[field.name], field.type) for field in schema]
     return pa.table(arrays, schema=schema)
 

@@ -40,7 +40,12 @@ class TrainConfig(StageConfig):
     """A Qwen2 model and its training. The defaults take about a minute on two CPU cores; they show
     that the corpus can be learned from, no more."""
 
-    steps: int = setting(200, about="Optimizer steps.", ge=1)
+    steps: int | None = setting(
+        200,
+        about="Optimizer steps, shared by the phases as `balance` plans them. Null: as many as the"
+        " phases plan, or 150 without phases.",
+        ge=1,
+    )
     tokens: int | None = setting(None, about="Tokens to train on; replaces `steps`.", ge=1)
     sequence_length: int = setting(256, about="Tokens of one sequence.", ge=2)
     batch_size: int = setting(8, about="Sequences of one optimizer step.", ge=1)
@@ -108,7 +113,11 @@ class Train(Stage[TrainConfig]):
             corpus.task(
                 "stages.train:train_model",
                 "run",
-                {"shards": shards, "config": self.measured_config()},
+                {
+                    "shards": shards,
+                    "plan": corpus.artefacts.get("balance", {}).get("plan"),
+                    "config": self.measured_config(),
+                },
                 label="training",
                 resources=Resources(cpus=float(self.config.threads or 1)),
             )
@@ -147,6 +156,8 @@ def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> None:
     trained = scratch / "out"
     command = [sys.executable, "-m", "trainer", str(shards), "--out", str(trained)]
     command += trainer_options(run.arguments["config"])
+    if run.arguments["plan"] is not None:
+        command.append(f"--plan={run.path(run.arguments['plan']).resolve()}")
     log = run.output / LOG_FILE
     returncode = _run_to_end(command, log, lock)
     if returncode != 0:

@@ -10,6 +10,7 @@ from trainer.model import ModelConfig
 # What may change between two runs that continue each other: where things lie and what they run on.
 NOT_IDENTITY = (
     "shards",
+    "plan",
     "out",
     "tokens",
     "device",
@@ -19,6 +20,9 @@ NOT_IDENTITY = (
     "checkpoint_every",
     "restart",
 )
+
+
+DEFAULT_STEPS = 150
 
 
 class ConfigError(ValueError):
@@ -40,8 +44,13 @@ class TrainConfig:
 
     shards: Path = field(metadata={"help": "folder of shards (*.arrow)"})
     out: Path = field(metadata={"help": "folder for checkpoint, result.json and the trained model"})
-    steps: int = _setting(150, "optimizer steps")
+    steps: int | None = _setting(
+        None, "optimizer steps; by default 150, or what the phases of the shards plan"
+    )
     tokens: int | None = _setting(None, "tokens to train on, EOS included; replaces steps")
+    plan: str | None = _setting(
+        None, "plan of the phases; by default the mixture.json beside the folder of shards"
+    )
     sequence_length: int = _setting(256, "tokens of one sequence, T")
     batch_size: int = _setting(8, "sequences of one optimizer step, B")
     accumulate: int = _setting(1, "pieces a batch is computed in, to save memory")
@@ -72,10 +81,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "shards", Path(self.shards))
         object.__setattr__(self, "out", Path(self.out))
-        at_least_one = ["steps", "sequence_length", "batch_size", "accumulate", "checkpoint_every"]
+        at_least_one = ["sequence_length", "batch_size", "accumulate", "checkpoint_every"]
         for name in at_least_one:
             self._require(name, getattr(self, name) >= 1, "must be at least 1")
-        for name in ("tokens", "threads"):
+        for name in ("steps", "tokens", "threads"):
             value = getattr(self, name)
             self._require(name, value is None or value >= 1, "must be at least 1, or left out")
         for name in ("learning_rate", "clip", "rope_base"):
@@ -105,8 +114,9 @@ class TrainConfig:
         if not holds:
             raise ConfigError(f"{name}: {getattr(self, name)} {otherwise}.")
 
-    def model(self, vocabulary_size: int) -> ModelConfig:
-        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64.
+    def model(self, vocabulary_size: int, longest: int = 0) -> ModelConfig:
+        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64, and for
+        sequences of `longest` tokens where those of a phase are longer than `sequence_length`.
 
         Matrix products are fastest where all sizes are multiples of 64.
         """
@@ -118,7 +128,7 @@ class TrainConfig:
                 heads=self.heads,
                 kv_heads=self.kv_heads,
                 mlp_width=self.mlp_width,
-                max_length=self.sequence_length,
+                max_length=max(self.sequence_length, longest),
                 rope_base=self.rope_base,
                 tied=self.tied,
             )
@@ -132,8 +142,10 @@ class TrainConfig:
 
     @property
     def total_steps(self) -> int:
-        """Steps of the run: `steps`, or as many as `tokens` needs."""
-        return self.steps if self.tokens is None else -(-self.tokens // self.tokens_per_step)
+        """Steps of the run: as many as `tokens` needs, or `steps`."""
+        if self.tokens is not None:
+            return -(-self.tokens // self.tokens_per_step)
+        return DEFAULT_STEPS if self.steps is None else self.steps
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of step 0 … total_steps - 1: linear warm-up, then half a cosine."""

@@ -18,7 +18,7 @@ neither seed nor position, so the same documents are held out in every run and e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -54,7 +54,8 @@ class Documents:
 
     values: token arrays, all record batches of all shards; document i is
     `values[batch_of[i]][starts[i] : starts[i] + lengths[i]]`. All columns are (N,) but
-    ids: (N, 2) uint64. `domains` indexes `domain_names`.
+    ids: (N, 2) uint64, and phase_repeats: (N, phases), none without phases. `domains` indexes
+    `domain_names`.
     """
 
     values: list[npt.NDArray[np.unsignedinteger]]
@@ -63,6 +64,7 @@ class Documents:
     lengths: Int64
     ids: UInt64
     repeats: Int64
+    phase_repeats: Int64
     n_bytes: Int64
     domains: Int64
     domain_names: tuple[str, ...]
@@ -86,6 +88,7 @@ class Documents:
             lengths=np.concatenate([shard.lengths for shard in shards]),
             ids=np.concatenate([shard.ids() for shard in shards]),
             repeats=np.concatenate([shard.numbers("repeats") for shard in shards]),
+            phase_repeats=np.concatenate([shard.phase_repeats() for shard in shards]),
             n_bytes=np.concatenate([shard.numbers("n_bytes") for shard in shards]),
             domains=rank[encoded.indices.to_numpy()].astype(np.int64),
             domain_names=tuple(str(name) for name in names),
@@ -102,11 +105,17 @@ class Documents:
             self.lengths[rows],
             self.ids[rows],
             self.repeats[rows],
+            self.phase_repeats[rows],
             self.n_bytes[rows],
             self.domains[rows],
             self.domain_names,
             self.eos,
         )
+
+    def in_phase(self, phase: int) -> "Documents":
+        """The documents that a phase reads, as often as it reads them."""
+        rows = np.flatnonzero(self.phase_repeats[:, phase])
+        return replace(self.take(rows), repeats=self.phase_repeats[rows, phase])
 
     def __len__(self) -> int:
         return len(self.lengths)

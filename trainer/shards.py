@@ -14,6 +14,10 @@ A shard is an Arrow IPC stream, uncompressed, one row a document:
 uint16 serves vocabularies of up to 65,536 tokens. The schema's metadata holds
 `tamis.shard.version`, `tamis.tokenizer.sha256`, `tamis.vocabulary_size` and `tamis.eos`.
 
+Where the training has phases, `tamis.phases` holds their names (a JSON list) and one more column
+`phase_repeats` (fixed_size_list<uint16>) how often the document is read in each; `repeats` is the
+sum.
+
 Why the *stream* format and not the *file* format: `datasets.Dataset.from_file` opens only streams
 (tried with datasets 5.2), and a stream memory-maps just as well. It opens with
 `pyarrow.ipc.open_stream`, `datasets.Dataset.from_file`, `datasets.load_dataset("arrow")` and
@@ -25,8 +29,9 @@ writer cuts record batches by rules of its own.
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,6 +49,7 @@ MAX_TOKENS_PER_DOCUMENT = 1 << 27
 # uint16 tokens) and are part of the format: other numbers give other bytes.
 TOKENS_PER_BATCH = 1 << 24
 ROWS_PER_BATCH = 1 << 16
+PHASE_REPEATS = "phase_repeats"
 END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
@@ -60,12 +66,14 @@ class ShardCounts:
     n_bytes: int
 
 
-def shard_schema(vocabulary_size: int, tokenizer_sha256: str, eos: int) -> pa.Schema:
+def shard_schema(
+    vocabulary_size: int, tokenizer_sha256: str, eos: int, phases: Sequence[str] = ()
+) -> pa.Schema:
     """The schema of a shard, metadata included.
 
     `vocabulary_size` counts all token ids (the largest id + 1), `tokenizer_sha256` is 64 hex
-    digits, `eos` is the id that the trainer puts behind every document. Raises ValueError for an
-    impossible combination.
+    digits, `eos` is the id that the trainer puts behind every document, `phases` are the names of
+    the training's phases, where it has any. Raises ValueError for an impossible combination.
     """
     if not 1 <= vocabulary_size <= 1 << 32:
         raise ValueError(f"vocabulary_size {vocabulary_size} is not between 1 and 2^32")
@@ -90,6 +98,9 @@ def shard_schema(vocabulary_size: int, tokenizer_sha256: str, eos: int) -> pa.Sc
         "tamis.vocabulary_size": str(vocabulary_size),
         "tamis.eos": str(eos),
     }
+    if phases:
+        columns.append((PHASE_REPEATS, pa.list_(pa.uint16(), len(phases))))
+        metadata["tamis.phases"] = json.dumps(list(phases))
     return pa.schema(columns, metadata=metadata)
 
 
@@ -217,7 +228,7 @@ class ShardReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.schema, self.batches = self._open()
-        self.vocabulary_size, self.eos, self.tokenizer_sha256 = self._metadata()
+        self.vocabulary_size, self.eos, self.tokenizer_sha256, self.phases = self._metadata()
         bounds = [_list_bounds(batch.column("tokens")) for batch in self.batches]
         lists = [batch.column("tokens") for batch in self.batches]
         # `.values` ignores a slice's offset, but so do the bounds: both are absolute.
@@ -258,8 +269,8 @@ class ShardReader:
             raise self._broken(f"not a readable Arrow stream ({error})") from error
         return schema, batches
 
-    def _metadata(self) -> tuple[int, int, str]:
-        """Vocabulary size, EOS and tokenizer of the shard; ShardError if they are wrong."""
+    def _metadata(self) -> tuple[int, int, str, tuple[str, ...]]:
+        """Vocabulary size, EOS, tokenizer and phases; ShardError if they are wrong."""
         found = {
             key.decode(errors="replace"): value.decode(errors="replace")
             for key, value in (self.schema.metadata or {}).items()
@@ -278,15 +289,16 @@ class ShardReader:
         try:
             vocabulary_size = int(found["tamis.vocabulary_size"])
             eos, tokenizer = int(found["tamis.eos"]), found["tamis.tokenizer.sha256"]
-            expected = shard_schema(vocabulary_size, tokenizer, eos)
-        except (KeyError, ValueError) as error:
+            phases = tuple(map(str, json.loads(found.get("tamis.phases", "[]"))))
+            expected = shard_schema(vocabulary_size, tokenizer, eos, phases)
+        except (KeyError, TypeError, ValueError) as error:
             raise self._broken(f"its metadata is damaged ({error})") from error
         if not self.schema.equals(expected, check_metadata=False):
             raise self._broken("its columns are not those of a shard")
         for name in expected.names:
             if any(batch.column(name).null_count for batch in self.batches):
                 raise self._broken(f"column `{name}` holds nulls")
-        return vocabulary_size, eos, tokenizer
+        return vocabulary_size, eos, tokenizer, phases
 
     def __len__(self) -> int:
         """Number of documents."""
@@ -301,6 +313,15 @@ class ShardReader:
         """Column `repeats` or `n_bytes` as (documents,) int64."""
         chunks = [batch.column(name).to_numpy().astype(np.int64) for batch in self.batches]
         return np.concatenate([np.zeros(0, np.int64), *chunks])
+
+    def phase_repeats(self) -> npt.NDArray[np.int64]:
+        """How often each document is read in each phase: (documents, phases) int64."""
+        shape = (-1, len(self.phases))
+        empty = [np.zeros((0, len(self.phases)), np.int64)]
+        if not self.phases:
+            return np.zeros((len(self), 0), np.int64)
+        lists = [batch.column(PHASE_REPEATS).flatten() for batch in self.batches]
+        return np.concatenate(empty + [n.to_numpy().astype(np.int64).reshape(shape) for n in lists])
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A column as it stands, one chunk a record batch."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from trainer.config import ConfigError, TrainConfig
 from trainer.export import export
 from trainer.held_out import HeldOut, HeldOutLoss, precision
 from trainer.model import Qwen2
-from trainer.packing import Documents, PackedSequences, split_held_out
+from trainer.packing import Documents, split_held_out
+from trainer.phases import Schedule, pieces, schedule
 from trainer.shards import read_shards
 
 REPORT_SECONDS = 0.5  # reading the loss makes the CPU wait for the GPU: not more often than this
@@ -45,6 +46,8 @@ class TrainResult:
     """Tokens trained on, EOS and repeats included."""
     passes: float
     """tokens over the tokens of one pass through the shards, repeats included."""
+    phases: list[dict[str, Any]]
+    """Name, sequence length, batch size, steps and tokens of every phase, where there are any."""
     parameters: int
     settings: dict[str, Any]
     """The settings that decide the result."""
@@ -132,12 +135,14 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 class _Run:
     """State of a run: model, optimizer, the next step, and the losses evaluated so far."""
 
-    def __init__(self, config: TrainConfig, vocabulary_size: int, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, config: TrainConfig, vocabulary_size: int, longest: int, identity: dict[str, Any]
+    ) -> None:
         self.config, self.identity = config, identity
         self.device = pick_device(config.device)
         with torch.random.fork_rng(devices=[]):  # drawn on the CPU: equal weights on any device
             torch.manual_seed(config.seed)
-            self.model = Qwen2(config.model(vocabulary_size))
+            self.model = Qwen2(config.model(vocabulary_size, longest))
         self.model.to(self.device)
         self.optimizer = _optimizer(self.model, config)
         self.step = 0
@@ -187,18 +192,16 @@ class _Run:
             for when, of in json.loads(state["losses"]).items()
         }
 
-    def train(
-        self, data: PackedSequences, report: Callable[[Progress], object] | None
-    ) -> float | None:
+    def train(self, data: Schedule, report: Callable[[Progress], object] | None) -> float | None:
         """All remaining steps. Returns tokens a second, or None where too few steps were left."""
         config, device = self.config, self.device
         wanted = device.type == "cuda" if config.compile is None else config.compile
         model = torch.compile(self.model) if wanted else self.model
         parameters = list(self.model.parameters())
-        steps, size = config.total_steps, config.batch_size
+        steps = data.steps
 
         def load(step: int) -> Tensor:
-            batch = torch.from_numpy(data.batch(step * size, size))
+            batch = torch.from_numpy(data.batch(step))
             if device.type == "cuda":
                 return batch.pin_memory().to(device, non_blocking=True)
             return batch
@@ -214,9 +217,10 @@ class _Run:
                 rate = config.learning_rate_at(self.step)
                 for group in self.optimizer.param_groups:
                     group["lr"] = rate
-                for piece in batch.chunk(config.accumulate):
+                count = pieces(len(batch), config.accumulate)
+                for piece in batch.chunk(count):
                     with precision(device):
-                        loss = model(piece[:, :-1], piece[:, 1:]).mean() / config.accumulate
+                        loss = model(piece[:, :-1], piece[:, 1:]).mean() / count
                     loss.backward()
                     total += loss.detach()
                 torch.nn.utils.clip_grad_norm_(parameters, config.clip)
@@ -278,9 +282,15 @@ def train(
         config.held_out_min_tokens,
         config.held_out_max_tokens,
     )
-    data = PackedSequences(training, config.sequence_length, config.seed)
+    names = shards[0].phases
+    data = schedule(config, training, names)
+    config = replace(config, steps=data.steps, tokens=None)
     config.out.mkdir(parents=True, exist_ok=True)
-    run = _Run(config, shards[0].vocabulary_size, config.identity() | {"shards": checksums})
+    identity = config.identity() | {"shards": checksums}
+    if names:
+        identity["phases"] = data.summary()
+    longest = max(phase.data.sequence_length for phase in data.phases)
+    run = _Run(config, shards[0].vocabulary_size, longest, identity)
     if config.restart:
         run.path.unlink(missing_ok=True)
     run.load()
@@ -294,14 +304,14 @@ def train(
         run.losses["after"] = held_out.evaluate(run.model)
         run.save()
     before, after = run.losses["before"], run.losses["after"]
-    tokens = config.total_steps * config.tokens_per_step
     result = TrainResult(
         before=before[""],
         after=after[""],
         by_domain={k: {"before": before[k], "after": after[k]} for k in before if k},
-        steps=config.total_steps,
-        tokens=tokens,
-        passes=tokens / data.tokens_per_pass,
+        steps=data.steps,
+        tokens=data.tokens,
+        passes=data.passes,
+        phases=data.summary() if names else [],
         parameters=run.model.parameter_count(),
         settings=config.identity(),
         shards=checksums,
