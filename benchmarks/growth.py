@@ -6,7 +6,7 @@
 Documents of about 1 kB are generated with planted clusters of known Jaccard index
 (``benchmarks.planted``) and deduplicated by ``exact_dedupe`` and ``near_dedupe``, each in a process
 of its own with the local engine on two workers, from documents parts to decisions. 10 million need
-about 25 GB of disk in FOLDER (by default where temporary files lie), which is checked first, and
+about 20 GB of disk in FOLDER (by default where temporary files lie), which is checked first, and
 given back. Recall is the share of pairs, similar enough by their planted Jaccard index, of which a
 document was removed; precision the share of removed documents that are similar enough to a kept
 one. Recall is also given by Jaccard index, for clusters of two only: in larger ones a third
@@ -47,8 +47,8 @@ WORKERS = 2
 PART_ROWS = 50_000
 """Documents of a part: 50 MB of text, so that 100 thousand documents keep two workers busy."""
 FEW = 200
-BYTES_NEEDED = 2500
-"""Disk a document: 530 bytes of documents (zstd) and the rounds of both stages, with room."""
+BYTES_NEEDED = 2000
+"""Disk a document: 530 bytes of documents (zstd), 750 of the rounds of both stages, and room."""
 STEPS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Planted Jaccard indices between which recall is given; the last step is that of equal texts."""
 STAGES: dict[str, Callable[[], Stage[Any]]] = {
