@@ -49,7 +49,7 @@ def read_records(
     """The records of a file, or of all the files of a folder in the order of their names.
 
     What a file is, its first bytes say. ``columns`` name the columns of a CSV file that has no
-    line of names; ``usual`` do so where the first line has none of these names.
+    line of names; ``usual`` do so where the first of them does not stand in the first line.
     Raises BenchmarkError.
     """
     for file in _files(path):
@@ -157,7 +157,7 @@ def _rows(
             if not row:
                 continue
             if names is None:
-                named = not usual or any(name in row for name in usual)
+                named = not usual or usual[0] in [name.casefold() for name in row]
                 names = row if named else usual
                 if named:
                     continue

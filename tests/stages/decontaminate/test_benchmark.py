@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
+import zstandard
+from datasets import Dataset, DatasetDict
 
-from stages.decontaminate.benchmark import BenchmarkConfig, BenchmarkError, read_sequences
-from stages.decontaminate.registry import DEFINITIONS, definition
+from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
+from stages.decontaminate.records import BenchmarkError
 
 RECORDS = [
     {"question": "What is 2 + 2?", "answer": "Two and two is <<2+2=4>>4.\n#### 4"},
@@ -39,20 +43,39 @@ def written(folder: Path, form: str) -> Path:
         path.write_text(json.dumps(RECORDS, indent=1))
     elif form == "examples":
         path.write_text(json.dumps({"canary": "x", "examples": RECORDS}, indent=1))
-    elif form == "csv":
-        pa.csv = __import__("pyarrow.csv").csv
-        pa.csv.write_csv(pa.Table.from_pylist(RECORDS), path)
+    elif form == "zst":
+        path.write_bytes(zstandard.compress(lines.encode()))
+    elif form == "csv.zst":
+        rows = io.StringIO(newline="")
+        table = csv.DictWriter(rows, list(RECORDS[0]))
+        table.writeheader()
+        table.writerows(RECORDS)
+        path.write_bytes(zstandard.compress(rows.getvalue().encode()))
     elif form == "parquet":
         pq.write_table(pa.Table.from_pylist(RECORDS), path)
-    else:
-        path.mkdir()
+    elif form == "arrow":
         table = pa.Table.from_pylist(RECORDS)
-        with pyarrow.ipc.new_stream(path / "data-00000-of-00001.arrow", table.schema) as writer:
+        with pyarrow.ipc.new_file(path, table.schema) as writer:
             writer.write_table(table)
+    elif form == "files":
+        path.mkdir()
+        for number, record in enumerate(RECORDS):
+            (path / f"{number}.json").write_text(json.dumps(record, indent=1))
+        (path / "README.md").write_text("What this is.")
+    elif form == "saved":
+        Dataset.from_list(RECORDS).save_to_disk(path, num_shards=2)
+    else:
+        DatasetDict({"test": Dataset.from_list(RECORDS)}).save_to_disk(path)
     return path
 
 
-@pytest.mark.parametrize("form", ["jsonl", "gz", "json", "examples", "csv", "parquet", "folder"])
+FORMS = (
+    *("jsonl", "gz", "zst", "json", "examples", "csv.zst", "parquet", "arrow"),
+    *("files", "saved", "dictionary"),
+)
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_every_format_gives_the_same_sequences(tmp_path: Path, form: str) -> None:
     solved = "Two and two is 4.\n#### 4"
     assert read("gsm8k", written(tmp_path, form)) == [
@@ -147,32 +170,69 @@ def test_damaged_files(tmp_path: Path, content: bytes, fault: str) -> None:
         read("gsm8k", path)
 
 
-def test_names_of_definitions() -> None:
-    assert definition("HumanEval") is DEFINITIONS["humaneval"]
-    assert definition("ARC-Challenge") is definition("arc_easy")
-    with pytest.raises(KeyError, match=r"Did you mean `gsm8k`.*Known: arc, bbh"):
-        definition("gms8k")
+def test_tables_without_a_line_of_names(tmp_path: Path) -> None:
+    table = tmp_path / "abstract_algebra_test.csv"
+    table.write_text('"Which, then?",red,blue,green,grey,B\nAnd now?,a,b,c,d,A\n')
+    found = read("mmlu", table)
+    assert [text for _, part, text in found if part == "question_answer"] == [
+        "Which, then?\nblue",
+        "And now?\na",
+    ]
+    tabs = tmp_path / "mgsm_de.tsv"
+    tabs.write_text('Er sagt "ja, und wie viele?\t18\nNein?\t1,000\n')
+    assert [text for _, part, text in read("mgsm", tabs) if part == "question_answer"] == [
+        'Er sagt "ja, und wie viele?\n18',
+        "Nein?\n1,000",
+    ]
 
 
-FILES = {
-    "arc_challenge": ("arc_challenge.jsonl.gz", 1172),
-    "bbh": ("bbh.jsonl.gz", 6511),
-    "gsm8k": ("gsm8k_test.jsonl.gz", 1319),
-    "hellaswag": ("hellaswag_sample.jsonl.gz", 1000),
-    "humaneval": ("HumanEval.jsonl.gz", 164),
-    "math": ("math500.jsonl.gz", 500),
-    "mbpp": ("mbpp.jsonl.gz", 974),
-    "mmlu": ("mmlu_test.jsonl.gz", 14042),
-}
+def test_training_splits_are_not_read_by_mistake(tmp_path: Path) -> None:
+    for name in ("train-00000.jsonl", "test-00000.jsonl"):
+        (tmp_path / name).write_text(json.dumps(RECORDS[0]))
+    with pytest.raises(BenchmarkError, match=r"several splits: test, train\. Name the file"):
+        read("gsm8k", tmp_path)
+    assert len(read("gsm8k", tmp_path / "test-00000.jsonl")) == 4
+    both = tmp_path / "both"
+    DatasetDict({name: Dataset.from_list(RECORDS) for name in ("train", "test")}).save_to_disk(both)
+    with pytest.raises(BenchmarkError, match=r"several splits: train, test\. Name the file"):
+        read("gsm8k", both)
+    assert len(read("gsm8k", both / "test")) == 7
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_real_files_need_only_a_path(shared_data: Path, name: str) -> None:
-    file, items = FILES[name]
-    path = shared_data / "open" / "benchmarks" / file
-    sequences, number = read_sequences(name, path, BenchmarkConfig(path=str(path)))
-    assert number == items
-    names = {sequence.name for sequence in sequences}
-    assert len(sequences) >= items * 2
-    assert ("prompt" if name in ("humaneval", "mbpp") else "question") in names
-    assert not any(sequence.text.startswith("Question:") for sequence in sequences)
+def test_a_missing_field_in_a_folder_names_the_file_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(RECORDS[0]))
+    (tmp_path / "b.jsonl").write_text('{"question": "x", "answer": "y"}\n{"question": "z"}\n')
+    with pytest.raises(BenchmarkError, match=r"b\.jsonl: record 2: there is no field `answer`"):
+        read("gsm8k", tmp_path)
+    (tmp_path / "README").mkdir()
+    with pytest.raises(BenchmarkError, match=r"README.*holds none of the files \.jsonl"):
+        read("gsm8k", tmp_path / "README")
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        ({"question": None, "answer": "b"}, r"the field `question` is empty\. Repair the record"),
+        (
+            {"question": {"stem": "a", "choices": []}, "answer": "b"},
+            r"fields of its own: `stem`, `choices`\. Name one, as in `question\.stem`",
+        ),
+        (["a", "b"], r"record 2 is not a record with named fields.*Make every record an object"),
+    ],
+)
+def test_records_that_cannot_be_questions(tmp_path: Path, record: object, fault: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in (RECORDS[0], record)))
+    with pytest.raises(BenchmarkError, match=fault):
+        read("gsm8k", path)
+
+
+def test_choices_in_fields_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("q,right,wrong\nWhich?,red,blue\n")
+    config = {"question": "q", "choices": ("right", "wrong"), "answer": "right"}
+    assert read("mine", path, **config) == [
+        ("0", "question", "Which?"),
+        ("0", "question_choices", "Which?\nA. red\nB. blue"),
+        ("0", "question_answer", "Which?\nred"),
+    ]
