@@ -53,12 +53,17 @@ def union(cuts: Sequence[pa.ListArray]) -> pa.ListArray:
     closes = np.append(opens[1:], True)[: len(opens)]
     starts, ends = starts[opens], reach[closes]
     mask = (1 << _OFFSET_BITS) - 1
-    rows = starts >> _OFFSET_BITS
-    bounds = np.searchsorted(rows, np.arange(len(cuts[0]) + 1))
-    columns = [pa.array((place & mask).astype(np.int32)) for place in (starts, ends)]
+    columns = [(place & mask).astype(np.int32) for place in (starts, ends)]
+    return lists_by_row(starts >> _OFFSET_BITS, columns, SPANS.value_type, len(cuts[0]))
+
+
+def lists_by_row(row: Ints, columns: Sequence[Any], item: pa.StructType, rows: int) -> pa.ListArray:
+    """Structs as lists, one list a row: ``row`` (rising) is that of each struct, ``columns`` (numpy
+    or lists) are its fields, in the order of ``item``."""
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, item, strict=True)]
+    bounds = np.searchsorted(row, np.arange(rows + 1)).astype(np.int32)
     return pa.ListArray.from_arrays(
-        pa.array(bounds.astype(np.int32)),
-        pa.StructArray.from_arrays(columns, fields=list(SPANS.value_type)),
+        pa.array(bounds), pa.StructArray.from_arrays(arrays, fields=list(item))
     )
 
 

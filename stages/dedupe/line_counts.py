@@ -15,7 +15,13 @@ from pipeline.task import TaskRun
 from stages.dedupe.arrays import Flags, Ints, Words64, load
 from stages.dedupe.exchange import key_range
 from stages.dedupe.kinds import rows_of_kinds
-from stages.dedupe.segments import document_scopes, find_segments, scope_keys, segment_keys
+from stages.dedupe.segments import (
+    document_scopes,
+    find_segments,
+    is_scope,
+    scope_keys,
+    segment_keys,
+)
 
 Json = Any
 
@@ -35,7 +41,7 @@ def count_part(run: TaskRun) -> Json:
     rising) and ``documents.npy`` (uint32), 12 bytes a distinct line. Scopes are counted among them,
     as lines that all their documents have.
 
-    64 bits are enough: of 10^11 lines, less than one would take the key of one of 10^8 that are
+    63 bits are enough: of 10^11 lines, less than one would take the key of one of 10^8 that are
     boilerplate.
     """
     arguments = run.arguments
@@ -76,9 +82,10 @@ def add_partition(run: TaskRun) -> Json:
     starts = np.flatnonzero(_differs(key))
     total = np.add.reduceat(count, starts) if len(starts) else starts
     kept = total >= arguments["min_documents"]
-    np.save(run.output / "key.npy", key[starts][kept])
+    repeated = key[starts][kept]
+    np.save(run.output / "key.npy", repeated)
     np.save(run.output / "documents.npy", total[kept])
-    return {"keys": len(starts), "repeated": int(kept.sum())}
+    return {"repeated": int((~is_scope(repeated)).sum())}
 
 
 def select_part(run: TaskRun) -> Json:

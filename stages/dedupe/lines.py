@@ -12,15 +12,15 @@ from pydantic import model_validator
 
 from manifests.schema import CUT, CUTS
 from pipeline.corpus import Corpus
+from pipeline.cuts import lists_by_row
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
 from pipeline.task import Receipt, Task
-from stages.dedupe.arrays import Flags, Ints
+from stages.dedupe.arrays import Flags
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.kinds import KIND, check_kinds, rows_of_kinds
 from stages.dedupe.line_counts import READ, look_up, repeated_lines
 from stages.dedupe.segments import (
     Scope,
-    Segments,
     Unit,
     document_scopes,
     find_segments,
@@ -28,6 +28,7 @@ from stages.dedupe.segments import (
     segment_keys,
     segment_texts,
 )
+from stages.dedupe.shares import drop_above
 from stages.line_votes import STATISTICS, measure_lines
 
 Json = Any
@@ -190,7 +191,7 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
             record={
                 "documents": sum(receipt.value["documents"] for receipt in counted),
                 "lines": sum(receipt.value["lines"] for receipt in counted),
-                "distinct_lines": sum(receipt.value["keys"] for receipt in merged),
+                "repeated_lines": sum(receipt.value["repeated"] for receipt in merged),
             },
         )
 
@@ -217,9 +218,10 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
         segments = segments._replace(row=rows[segments.row])
         size = pc.binary_length(batch.table["text"]).to_numpy()
         taken = np.bincount(segments.row, segments.end - segments.start, minlength=len(size))
+        lines = [*segments[1:], documents[chosen]]
         return pa.table(
             [
-                _lists(segments, documents[chosen], len(size)),
+                lists_by_row(segments.row, lines, LINE, len(size)),
                 pa.array(np.bincount(segments.row, minlength=len(size)), pa.int32()),
                 pa.array(np.round(taken / np.maximum(size, 1), 4), pa.float32()),
             ],
@@ -229,11 +231,9 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
     def decide(self, annotations: pa.Table) -> Verdicts:
         """Cuts the lines with the blank lines that they leave behind; drops what has more of them
         than ``max_share``, as ``mostly_boilerplate``."""
-        share, most = annotations["boilerplate_share"], self.config.max_share
-        decided = Verdicts.keep_all(annotations.num_rows)
-        if most is not None:
-            over = pc.greater(share, np.float32(most))
-            decided = Verdicts.drop_where(over, "mostly_boilerplate", share, most)
+        decided = drop_above(
+            annotations["boilerplate_share"], self.config.max_share, "mostly_boilerplate"
+        )
         cuts = pa.nulls(annotations.num_rows, CUTS)
         if self.config.cut:
             cuts = _cuts(annotations["lines"].combine_chunks(), f"boilerplate_{self.config.unit}")
@@ -245,20 +245,6 @@ def _looks_like_code(texts: pa.Array) -> Flags:
     votes = measure_lines(texts)
     share = votes[:, STATISTICS.index("code_share")] + votes[:, STATISTICS.index("math_share")]
     return np.asarray(share > 0.5, np.bool_)
-
-
-def _lists(segments: Segments, documents: Ints, rows: int) -> pa.ListArray:
-    """Segments as lists of ``LINE``, one list a document."""
-    columns = [
-        *(pa.array(column, pa.int32()) for column in segments[1:5]),
-        pa.array(segments.opens),
-        pa.array(segments.closes),
-        pa.array(documents, pa.int64()),
-    ]
-    bounds = np.searchsorted(segments.row, np.arange(rows + 1)).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(bounds), pa.StructArray.from_arrays(columns, fields=list(LINE))
-    )
 
 
 def _cuts(lines: pa.ListArray, reason: str) -> pa.ListArray:
@@ -276,8 +262,4 @@ def _cuts(lines: pa.ListArray, reason: str) -> pa.ListArray:
     opens, closes = opens[first], closes[last]
     starts = np.where(closes, before[first], start[first])
     ends = np.where(closes | opens, after[last], end[last])
-    spans = [pa.array(starts), pa.array(ends), pa.array([reason] * len(starts), pa.string())]
-    bounds = np.searchsorted(row[first], np.arange(len(lines) + 1)).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(bounds), pa.StructArray.from_arrays(spans, fields=list(CUT))
-    )
+    return lists_by_row(row[first], [starts, ends, [reason] * len(starts)], CUT, len(lines))

@@ -18,8 +18,8 @@ Scope = Literal["source", "host", "global"]
 
 _NEWLINE = 10
 _SPACE = 32
-_SCOPE_SALT = np.uint64(0x9E3779B97F4A7C15)
-"""Sets the key of a scope itself apart from those of the lines in it."""
+_SCOPE_BIT = np.uint64(1)
+"""Set in the key of a scope, clear in those of the lines in it."""
 
 
 class Segments(NamedTuple):
@@ -71,12 +71,17 @@ def segment_keys(
     """Keys (uint64) of segments, equal where their words and their documents' scopes are, and
     their numbers of words (int64). ``scopes``: one uint64 a document."""
     hashes, words = hash_words(segment_texts(text, segments))
-    return _mixed(hashes[:, 0], scopes[segments.row]), words
+    return _mixed(hashes[:, 0], scopes[segments.row]) & ~_SCOPE_BIT, words
 
 
 def scope_keys(scopes: Words64) -> Words64:
-    """Keys that stand for the scopes themselves."""
-    return _mixed(np.full(len(scopes), _SCOPE_SALT), scopes)
+    """Keys (uint64) that stand for the scopes themselves."""
+    return _mixed(np.zeros(len(scopes), np.uint64), scopes) | _SCOPE_BIT
+
+
+def is_scope(keys: Words64) -> Flags:
+    """Which keys are of scopes, and not of lines."""
+    return np.asarray(keys & _SCOPE_BIT, np.bool_)
 
 
 def document_scopes(table: pa.Table, scope: Scope) -> Words64:

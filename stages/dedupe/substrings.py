@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,12 @@ from pydantic import model_validator
 
 from manifests.schema import CUT, CUTS
 from pipeline.corpus import Corpus
+from pipeline.cuts import lists_by_row
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
 from pipeline.task import Receipt, Task
 from stages.dedupe.arrays import Flags, Ints
 from stages.dedupe.kinds import KIND, check_kinds
+from stages.dedupe.shares import drop_above
 from stages.dedupe.windows import WINDOWS_FILE
 from stages.words import Words, hash_words
 
@@ -159,14 +161,13 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
         text = batch.table["text"].take(pa.array(chosen))
         words = hash_words(text)
         size = pc.binary_length(batch.table["text"]).to_numpy().astype(np.int64)
-        spans = _spans(words, np.searchsorted(chosen, row), table, size[chosen], self.config.words)
-        rows = chosen[spans[0]]
-        start, end = spans[1].field("start").to_numpy(), spans[1].field("end").to_numpy()
-        repeated = np.bincount(rows, end - start, minlength=len(size))
-        bounds = np.searchsorted(rows, np.arange(len(size) + 1)).astype(np.int32)
+        place = np.searchsorted(chosen, row)
+        owner, spans = _spans(words, place, table, size[chosen], self.config.words)
+        owner = chosen[owner]
+        repeated = np.bincount(owner, spans[1] - spans[0], minlength=len(size))
         return pa.table(
             [
-                pa.ListArray.from_arrays(pa.array(bounds), spans[1]),
+                lists_by_row(owner, spans, SPAN, len(size)),
                 pa.array(np.round(repeated / np.maximum(size, 1), 4), pa.float32()),
             ],
             schema=self.columns,
@@ -175,11 +176,8 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
     def decide(self, annotations: pa.Table) -> Verdicts:
         """Cuts the spans, as ``repeated_substring``; drops what has more of them than
         ``max_share``, as ``mostly_repeated``."""
-        share, most = annotations["repeated_share"], self.config.max_share
-        decided = Verdicts.keep_all(annotations.num_rows)
-        if most is not None:
-            over = pc.greater(share, np.float32(most))
-            decided = Verdicts.drop_where(over, "mostly_repeated", share, most)
+        share = annotations["repeated_share"]
+        decided = drop_above(share, self.config.max_share, "mostly_repeated")
         cuts = pa.nulls(annotations.num_rows, CUTS)
         if self.config.cut:
             cuts = _cuts(annotations["spans"].combine_chunks())
@@ -188,10 +186,13 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
 
 def _spans(
     words: Words, row: Ints, windows: pa.Table, size: Ints, length: int
-) -> tuple[Ints, pa.StructArray]:
-    """Rows and ``SPAN`` of what is repeated. A word is, when a repeated window has it and no window
-    that is the first of its group does: of every run the first copy stays whole, even where
-    another copy overlaps it. A span goes on to the next word, so that no punctuation is left."""
+) -> tuple[Ints, list[Any]]:
+    """Rows, and the columns of ``SPAN``, of what is repeated.
+
+    A word is, when a repeated window has it and no window that is the first of its group does: of
+    every run the first copy stays whole, even where another copy overlaps it. A span goes on to
+    the next word, so that no punctuation is left.
+    """
     begin = words.offsets[row] + windows["place"].to_numpy()
     end = begin + windows["count"].to_numpy() + length - 1
     first = windows["first"].to_numpy()
@@ -213,13 +214,7 @@ def _spans(
     place = furthest[np.searchsorted(begin[~first], head, "right") - 1]
     kept_in = windows["kept_in"].filter(pa.array(~first)).take(pa.array(place))
     names = [identity.hex() for identity in kept_in.to_pylist()]
-    columns = [
-        pa.array(starts, pa.int32()),
-        pa.array(ends, pa.int32()),
-        pa.array(tail - head + 1, pa.int32()),
-        pa.array(names, pa.string()),
-    ]
-    return rows, pa.StructArray.from_arrays(columns, fields=list(SPAN))
+    return rows, [starts, ends, tail - head + 1, names]
 
 
 def _covered(begin: Ints, end: Ints, words: int) -> Flags:
@@ -231,13 +226,9 @@ def _covered(begin: Ints, end: Ints, words: int) -> Flags:
 def _cuts(spans: pa.ListArray) -> pa.ListArray:
     """The spans as cuts (``CUTS``)."""
     flat = pc.list_flatten(spans)
-    reason = pa.array(["repeated_substring"] * len(flat), pa.string())
-    columns = [flat.field("start"), flat.field("end"), reason]
-    rows = pc.list_parent_indices(spans).to_numpy()
-    bounds = np.searchsorted(rows, np.arange(len(spans) + 1)).astype(np.int32)
-    return pa.ListArray.from_arrays(
-        pa.array(bounds), pa.StructArray.from_arrays(columns, fields=list(CUT))
-    )
+    start, end = flat.field("start").to_numpy(), flat.field("end").to_numpy()
+    columns = [start, end, ["repeated_substring"] * len(flat)]
+    return lists_by_row(pc.list_parent_indices(spans).to_numpy(), columns, CUT, len(spans))
 
 
 @lru_cache(maxsize=4)
