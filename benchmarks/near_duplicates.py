@@ -299,7 +299,11 @@ def report_choice(extractors: Collection, negatives: dict[str, list[str]]) -> No
     names = [re.sub(r"[ ,].*", "", name) for name in negatives]
     print(_row(["", "removed", "left", "both kept", *(name[:9] for name in names)]))
     print(_row(["documents", "", "", "", *(str(len(texts)) for texts in negatives.values())]))
-    settings = {f"min_jaccard: {value}": tamis(min_jaccard=value) for value in THRESHOLDS}
+    settings = {
+        f"{value}, number_weight: {weight}": tamis(min_jaccard=value, number_weight=weight)
+        for weight in (NearDedupeConfig().number_weight, 1)
+        for value in THRESHOLDS
+    }
     peers = ("tamis, verify: false", "datatrove's normalization", "datasketch at 0.8")
     for name, contender in {**settings, **{peer: CONTENDERS[peer] for peer in peers}}.items():
         removed = contender(extractors.texts)
@@ -309,7 +313,7 @@ def report_choice(extractors: Collection, negatives: dict[str, list[str]]) -> No
         print(_row([name, str(len(removed)), str(left), str(pairs - found), *lost]))
 
 
-def report_languages(data: Path, edits: int = 3, pairs: int = 120) -> None:
+def report_languages(data: Path, edits: int = 2, pairs: int = 120) -> None:
     """Prints, for copies with so many words of a hundred replaced, what is found of them."""
     print(f"\ncopies of 100-word documents with {edits} words replaced")
     print(_row(["", "pairs", "index", "theory", "tamis", "datasketch", "others lost"]))

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stages.dedupe.near import NearDedupe, NearDedupeConfig
-from tests.stages.dedupe import templates
+from tests.stages.dedupe import oracle, templates
 from tests.stages.dedupe.driver import Result, Text, run_stage
 
 COUNT = 1000
@@ -64,6 +64,41 @@ def test_one_licence_of_many_holders_is_one_text(tmp_path: Path) -> None:
     result = near(templates.licences(200, 1), tmp_path)
     assert len(result.kept) < 20
     assert all(result.annotations[name]["jaccard"] > 0.75 for name in result.reasons)
+
+
+def weighed(left: str, right: str, weight: int) -> float:
+    """The Jaccard index in which shingles with a number count several times."""
+
+    def size(shingles: frozenset[tuple[str, ...]]) -> int:
+        return sum(weight if any(w[0].isdigit() for w in words) else 1 for words in shingles)
+
+    a, b = oracle.shingles(left), oracle.shingles(right)
+    return size(a & b) / size(a | b)
+
+
+@pytest.mark.parametrize("length", range(25, 225, 25))
+@pytest.mark.parametrize("weight", [1, 5, 20])
+def test_a_number_that_differs_counts_by_its_weight(
+    length: int, weight: int, tmp_path: Path
+) -> None:
+    before, after = (" ".join(f"{side}{n}" for n in range(length)) for side in "ba")
+    left, right = f"{before} 7 {after}", f"{before} 8 {after}"
+    config = NearDedupeConfig(number_weight=weight, bands=256, rows=1, min_jaccard=0.75)
+    result = run_stage(NearDedupe(config), [[Text("7", left), Text("8", right)]], tmp_path)
+    assert len(result.reasons) == (weighed(left, right, weight) >= 0.75)
+    for name in result.reasons:
+        plain = oracle.jaccard(left, right)
+        assert result.annotations[name]["jaccard"] == pytest.approx(plain)
+
+
+def test_numbers_that_agree_make_no_pair_alike(tmp_path: Path) -> None:
+    table = " ".join(str(n) for n in range(30))
+    left, right = (f"{table} {' '.join(f'{name}{n}' for n in range(20))}" for name in "ab")
+    config = NearDedupeConfig(number_weight=1000, bands=256, rows=1, min_jaccard=0.75)
+    assert oracle.jaccard(left, right) < 0.5
+    assert weighed(left, right, 1000) > 0.75
+    texts = [Text("a", left), Text("b", right)]
+    assert not run_stage(NearDedupe(config), [texts], tmp_path).reasons
 
 
 @pytest.mark.parametrize("frame", [40, 400])
