@@ -1,13 +1,14 @@
 """Decontamination beside its peers: the same documents, the same benchmarks, the same cores.
 
-    python benchmarks/decontaminate.py --data ../shared/data [--documents FILE.jsonl.gz]
-        [--benchmarks gsm8k humaneval] [--decon PYTHON] [--threads 2] [--megabytes 60]
+    python -m benchmarks.decontaminate [--data ../shared/data] [--documents FILE.jsonl.gz]
+        [--benchmarks gsm8k humaneval] [--decon PYTHON] [--threads 2] [--megabytes 100]
 
-Peers: datatrove's 12-gram filter (its index is written through its own functions, since the
-reader of tasks that it asks for no longer exists), and decon through ``decontaminate``, which
-needs Python 3.12 or newer: give the interpreter of an environment that has it with ``--decon``.
-Without ``--documents`` (JSON lines with a field ``text``) the web pages of the data folder are
-repeated up to ``--megabytes``.
+tamis is the whole stage as a build runs it, on two worker processes: Parquet parts are read,
+matched, counted, matches written and read again, documents decided on; what it takes is that of
+all but the index. Its peers get the texts of the first ``--peer-megabytes``: datatrove's 12-gram
+filter in memory, decon as JSON lines (see ``decontamination_peers.py``). All documents flagged are
+counted on these. Without ``--documents`` (JSON lines with a field ``text``) the web pages of the
+data folder are repeated up to ``--megabytes``. "x10" adds nine changed copies of every item.
 """
 
 from __future__ import annotations
@@ -15,271 +16,268 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from benchmarks.decontamination_peers import (
+    BENCHMARKS,
+    Flags,
+    PeerRun,
+    chosen,
+    run_datatrove,
+    run_decon,
+)
+from benchmarks.rounds import Ran, run_rounds
+from benchmarks.usage import Memory, run_measured
+from manifests.checksum import sha256_of_file
+from pipeline.corpus import External, Part
+from pipeline.engines.local import LocalEngine
 from pipeline.stage import Batch
 from pipeline.store import Store
-from pipeline.task import TaskRun
 from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
-from stages.decontaminate.stage import Decontaminate, DecontaminateConfig, build_index_files
-
-BENCHMARKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "arc_challenge": ("arc_challenge.jsonl.gz", {}),
-    "arc_easy": ("arc_easy.jsonl.gz", {}),
-    "bbh": ("bbh.jsonl.gz", {}),
-    "boolq": ("boolq.jsonl.gz", {"question": "query"}),
-    "commonsense_qa": ("commonsense_qa.jsonl.gz", {"question": "query"}),
-    "cruxeval": ("cruxeval.jsonl.gz", {"question": "code", "id": "id", "code": True}),
-    "gsm8k": ("gsm8k_test.jsonl.gz", {}),
-    "hellaswag": ("hellaswag_sample.jsonl.gz", {}),
-    "humaneval": ("HumanEval.jsonl.gz", {}),
-    "ifeval": ("ifeval.jsonl.gz", {"question": "prompt", "id": "key"}),
-    "math": ("math_test.jsonl.gz", {}),
-    "mbpp": ("mbpp.jsonl.gz", {}),
-    "mmlu": ("mmlu_test.jsonl.gz", {}),
-    "openbook_qa": (
-        "openbook_qa.jsonl.gz",
-        {"question": "query", "choices": "choices", "answer": "gold"},
-    ),
-    "piqa": ("piqa.jsonl.gz", {"question": "query", "choices": "choices", "answer": "gold"}),
-    "theoremqa": ("theoremqa_test.json.gz", {"question": "Question", "answer": "Answer"}),
-    "winogrande": ("winogrande.jsonl.gz", {"question": "continuation"}),
-}
-"""Files of the data folder, and the fields of those without a ready definition."""
+from stages.decontaminate.stage import Decontaminate, DecontaminateConfig
+from stages.decontaminate.window import MODES
 
 PAGES = "research_only/web/weborganizer_pages.jsonl.gz"
-BATCH_BYTES = 8 << 20
+PART_BYTES = 8 << 20
+DECON = Path(__file__).resolve().parents[1] / ".venv-decon" / "bin" / "python"
+GOALS = {"decon": 10, "datatrove": 30}
+"""How many times as fast as a peer tamis is to be, in both modes."""
+INDEX_GOAL = 5.0
+COPIES = 9
 
-Flags = list[bool]
+
+@dataclass(frozen=True)
+class Result:
+    """What a contender took: MB of text a second, seconds of the index, peak of memory (none is
+    taken of peers), and the flags of the peers' documents."""
+
+    rate: float
+    index: float
+    memory: Memory | None
+    flags: Flags
 
 
 def load_documents(arguments: argparse.Namespace) -> list[str]:
-    """The documents to measure on: read once, repeated when asked for."""
+    """The documents to measure on, read once."""
     path = arguments.documents or arguments.data / PAGES
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        texts: list[str] = [json.loads(line)["text"] for line in lines]
-    size = sum(len(text.encode()) for text in texts)
-    return texts * max(1, int(arguments.megabytes * 1e6 / size + 0.5))
+        return [json.loads(line)["text"] for line in lines]
 
 
-def chosen(arguments: argparse.Namespace) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
-    """The benchmarks to use."""
-    names = arguments.benchmarks or sorted(BENCHMARKS)
-    return {name: BENCHMARKS[name] for name in names}
-
-
-def megabytes(texts: list[str]) -> float:
+def megabytes(texts: Sequence[str]) -> float:
     return sum(len(text.encode()) for text in texts) / 1e6
 
 
-def batches(texts: list[str]) -> Iterator[pa.Table]:
-    """Tables of about ``BATCH_BYTES``, as the pipeline gives them to the stage."""
-    start = size = 0
-    for index, text in enumerate(texts):
-        size += len(text)
-        if size >= BATCH_BYTES or index == len(texts) - 1:
-            yield pa.table({"text": pa.array(texts[start : index + 1], pa.large_string())})
-            start, size = index + 1, 0
+def prefix(texts: Sequence[str], size: float) -> list[str]:
+    """The first texts, of about so many MB."""
+    total = np.cumsum([len(text.encode()) for text in texts]) / 1e6
+    return list(texts[: int(np.searchsorted(total, size)) + 1])
 
 
-def run_tamis(texts: list[str], arguments: argparse.Namespace, mode: str) -> tuple[Flags, float]:
-    """Flags and seconds of matching; prints what building the index took."""
-    folder = arguments.data / "open" / "benchmarks"
-    config = DecontaminateConfig.model_validate(
-        {
-            "mode": mode,
-            "benchmarks": {
-                name: {"path": str(folder / file), **fields}
-                for name, (file, fields) in chosen(arguments).items()
-            },
-        }
+def write_parts(texts: Sequence[str], store: Store, name: str) -> list[Part]:
+    """Documents parts of about ``PART_BYTES``."""
+    sizes = np.array([len(text.encode()) for text in texts])
+    groups = np.cumsum(sizes) // PART_BYTES
+    store.path(name).mkdir(parents=True)
+    parts = []
+    for index, group in enumerate(np.unique(groups)):
+        first, last = np.searchsorted(groups, [group, group + 1])
+        path = f"{name}/{index:05d}.parquet"
+        table = pa.table({"text": pa.array(texts[first:last], pa.large_string())})
+        pq.write_table(table, store.path(path), compression="zstd")
+        rows, size = int(last - first), int(sizes[first:last].sum())
+        parts.append(Part(index, path, "web", rows, size))
+    return parts
+
+
+def stage_of(mode: str, files: Mapping[str, Mapping[str, Any]]) -> Decontaminate:
+    return Decontaminate(DecontaminateConfig.model_validate({"mode": mode, "benchmarks": files}))
+
+
+@cache
+def external(path: str) -> External:
+    return External(path, sha256_of_file(Path(path)))
+
+
+def run_contender(arguments: argparse.Namespace) -> None:
+    """In a process of its own: the stage on a few documents, then on all."""
+    root = arguments.root
+    files = json.loads((root / "benchmarks.json").read_text())
+    parts = {
+        name: [Part(**part) for part in of]
+        for name, of in json.loads((root / "parts.json").read_text()).items()
+    }
+    stage = stage_of(arguments.contender, files)
+    externals = {of["path"]: external(of["path"]) for of in files.values()}
+    store = Store(root)
+    engine = LocalEngine(store, arguments.threads)
+
+    def run(some: Sequence[Part]) -> tuple[Ran, float]:
+        ran = run_rounds(stage, some, store, engine, externals)
+        begun = time.perf_counter()
+        flags = [flag for part in some for flag in flags_of(stage, store, ran, part)]
+        (root / f"{arguments.contender}-flags.json").write_text(json.dumps(flags))
+        return ran, time.perf_counter() - begun
+
+    # The processes do all kinds of tasks first: what is measured is no compilation.
+    few, _ = run(parts["few"])
+    ran, seconds = run(parts["whole"])
+    run(parts["peers"])
+    seconds += sum(one.seconds for name, one in ran.rounds.items() if name != "index")
+    engine.close()
+    took = {"seconds": seconds, "index": few.rounds["index"].seconds}
+    took["n_grams"] = few.artefacts.record["n_grams"]
+    (root / f"{arguments.contender}-took.json").write_text(json.dumps(took))
+
+
+def flags_of(stage: Decontaminate, store: Store, ran: Ran, part: Part) -> Flags:
+    """Annotates and decides on a part."""
+    shared = {name: store.path(path) for name, path in ran.artefacts.shared.items()}
+    matches = store.path(ran.artefacts.per_part["matches"][part.index])
+    table = pq.read_table(store.path(part.documents), columns=["text"])
+    batch = Batch(table, np.arange(part.rows), {**shared, "matches": matches})
+    return [v != "keep" for v in stage.decide(stage.annotate(batch)).verdict.to_pylist()]
+
+
+def compete(
+    arguments: argparse.Namespace,
+    mode: str,
+    parts: Mapping[str, Sequence[Part]],
+    files: Mapping[str, Any],
+    root: Path,
+) -> tuple[Result, int]:
+    """tamis in one mode, and its number of n-grams."""
+    (root / "benchmarks.json").write_text(json.dumps(files))
+    (root / "parts.json").write_text(
+        json.dumps({name: [vars(part) for part in of] for name, of in parts.items()})
     )
-    stage = Decontaminate(config)
-    with tempfile.TemporaryDirectory() as name:
-        index = Path(name)
-        run = TaskRun(
-            {
-                "config": stage.measured_config(),
-                "benchmarks": dict.fromkeys(sorted(chosen(arguments)), ""),
-            },
-            {benchmark: str(folder / file) for benchmark, (file, _) in chosen(arguments).items()},
-            Store(index),
-            index,
+    options = ["--contender", mode, "--root", str(root), "--threads", str(arguments.threads)]
+    memory = run_measured(["-m", "benchmarks.decontaminate", *options])
+    took = json.loads((root / f"{mode}-took.json").read_text())
+    flags = json.loads((root / f"{mode}-flags.json").read_text())
+    size = sum(part.text_bytes for part in parts["whole"]) / 1e6
+    return Result(size / took["seconds"], took["index"], memory, flags), took["n_grams"]
+
+
+def tenfold(files: Mapping[str, Mapping[str, Any]], path: Path) -> dict[str, Any]:
+    """The benchmarks, and one more that holds the longest text of each of their items nine times,
+    with other words of the same lengths."""
+    longest: dict[tuple[str, str], str] = {}
+    for name, fields in files.items():
+        sequences, _ = read_sequences(name, Path(fields["path"]), BenchmarkConfig(**fields))
+        for sequence in sequences:
+            key = (sequence.benchmark, sequence.item)
+            longest[key] = max(longest.get(key, ""), sequence.text, key=len)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    with path.open("w") as out:
+        for copy in range(1, COPIES + 1):
+            moved = str.maketrans(letters, letters[copy:] + letters[:copy])
+            for text in longest.values():
+                out.write(json.dumps({"text": text.lower().translate(moved)}) + "\n")
+    return {**files, "changed": {"path": str(path), "question": "text"}}
+
+
+def run_peers(arguments: argparse.Namespace, texts: list[str]) -> Iterator[tuple[str, PeerRun]]:
+    """The peers that are there; says how to get those that are not."""
+    if arguments.decon.is_file():
+        arguments.decon = str(arguments.decon)
+        yield "decon", run_decon(texts, arguments)
+    else:
+        print(
+            f"decon is left out: there is no {arguments.decon}. `python3.12 -m venv .venv-decon`"
+            " and `.venv-decon/bin/pip install decontaminate` make it."
         )
-        record, seconds = timed(lambda: build_index_files(run))
-        print(f"tamis {mode}: index of {record['n_grams']:,} n-grams in {seconds:.1f} s")
-
-        def flags_of(table: pa.Table) -> Flags:
-            rows = np.arange(table.num_rows)
-            verdicts = stage.decide(stage.annotate(Batch(table, rows, {"index": index})))
-            return [verdict != "keep" for verdict in verdicts.verdict.to_pylist()]
-
-        tables = list(batches(texts))
-        flags_of(tables[0])  # compiles
-        with ThreadPoolExecutor(arguments.threads) as pool:
-            results, seconds = timed(lambda: list(pool.map(flags_of, tables)))
-    return [flag for flags in results for flag in flags], seconds
+    try:
+        yield "datatrove", run_datatrove(texts, arguments)
+    except ImportError as error:
+        print(f"datatrove is left out: {error}. Its word tokenizer needs spacy.")
 
 
-def run_datatrove(texts: list[str], arguments: argparse.Namespace) -> tuple[Flags, float]:
-    """datatrove's filter; every sequence of ours is a label of its index."""
-    from datatrove.pipeline.decont.n_grams import NGramsDecontIndexer
-
-    with tempfile.TemporaryDirectory() as name:
-        # Its constructor asks for an evaluation library that only reads tasks: not used here.
-        indexer = object.__new__(NGramsDecontIndexer)
-        indexer.__init__(name, config=datatrove_config())
-        started = time.perf_counter()
-        for benchmark, (file, fields) in chosen(arguments).items():
-            path = arguments.data / "open" / "benchmarks" / file
-            sequences, _ = read_sequences(
-                benchmark, path, BenchmarkConfig(path=str(path), **fields)
-            )
-            hashes = {h for s in sequences for h in indexer.compute_hashes(s.text)}
-            np.array(sorted(hashes), indexer.config.hash_config.np_descr).tofile(
-                Path(name) / f"{benchmark}.index.hashes"
-            )
-        print(f"datatrove: index in {time.perf_counter() - started:.1f} s")
-        size = -(-len(texts) // arguments.threads)
-        pieces = [texts[at : at + size] for at in range(0, len(texts), size)]
-        with ProcessPoolExecutor(arguments.threads) as pool:
-            list(pool.map(datatrove_flags, [[""]] * arguments.threads, [name] * arguments.threads))
-            results, seconds = timed(
-                lambda: list(pool.map(datatrove_flags, pieces, [name] * len(pieces)))
-            )
-    return [flag for flags in results for flag in flags], seconds
-
-
-def datatrove_config() -> Any:
-    """12-grams, with SHA-1: its default passes strings to xxhash, whose newer versions refuse."""
-    from datatrove.pipeline.decont.n_grams import NGramsDecontConfig
-    from datatrove.utils.hashing import HashConfig
-
-    return NGramsDecontConfig(hash_config=HashConfig(hash_fc="sha1"))
-
-
-_filters: dict[str, Any] = {}
-
-
-def datatrove_flags(texts: list[str], folder: str) -> Flags:
-    """Runs in a worker process, which loads the index once."""
-    from datatrove.data import Document
-    from datatrove.pipeline.decont.n_grams import NGramsDecontFilter
-
-    if folder not in _filters:
-        _filters[folder] = NGramsDecontFilter(folder, datatrove_config())
-        _filters[folder].load_index_hashes()
-    keep = _filters[folder].filter
-    return [keep(Document(text, str(i))) is not True for i, text in enumerate(texts)]
-
-
-DECON = """
-import json, sys, time, decon
-settings = json.loads(sys.argv[1])
-started = time.perf_counter()
-decon.detect(decon.Config(**settings))
-print(json.dumps(time.perf_counter() - started))
-"""
-
-
-def run_decon(texts: list[str], arguments: argparse.Namespace) -> tuple[Flags, float]:
-    """decon; its time without that of a run over one document, which is its index."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("evals", "one", "all"):
-            (folder / part).mkdir()
-        for benchmark, (file, fields) in chosen(arguments).items():
-            path = arguments.data / "open" / "benchmarks" / file
-            sequences, _ = read_sequences(
-                benchmark, path, BenchmarkConfig(path=str(path), **fields)
-            )
-            with (folder / "evals" / f"{benchmark}.jsonl").open("w") as out:
-                for number, s in enumerate(
-                    s for s in sequences if s.name in ("question", "prompt")
-                ):
-                    record = {
-                        "eval_key": benchmark,
-                        "eval_instance_index": number,
-                        "split": "test",
-                        "question": s.text,
-                        "answer": "",
-                        "passage": "",
-                        "doc_id": number,
-                        "fingerprint": f"{benchmark}-{number}",
-                    }
-                    out.write(json.dumps(record) + "\n")
-        for part, content in (("one", texts[:1]), ("all", texts)):
-            with (folder / part / "documents.jsonl").open("w") as out:
-                for text in content:
-                    out.write(json.dumps({"text": text}) + "\n")
-        seconds = {}
-        for part in ("one", "all"):
-            settings = {
-                "training_dir": str(folder / part),
-                "evals_dir": str(folder / "evals"),
-                "report_output_dir": str(folder / f"report-{part}"),
-                "worker_threads": arguments.threads,
-            }
-            done = subprocess.run(
-                [arguments.decon, "-c", DECON, json.dumps(settings)],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            seconds[part] = json.loads(done.stdout.splitlines()[-1])
-        print(f"decon: index in {seconds['one']:.1f} s")
-        flags = [False] * len(texts)
-        for report in (folder / "report-all").rglob("*.jsonl"):
-            for line in report.read_text().splitlines():
-                flags[json.loads(line)["training_line"]] = True
-    return flags, seconds["all"] - seconds["one"]
-
-
-def timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    started = time.perf_counter()
-    return work(), time.perf_counter() - started
+def print_results(results: Mapping[str, Result]) -> None:
+    """One line a contender, then pairwise agreement and the ratios beside their goals."""
+    print(f"\n{'':20}{'MB/s':>8}{'index s':>9}{'memory':>10}{'mapped':>9}{'flagged':>9}")
+    for name, result in results.items():
+        used = result.memory
+        memory = f"{used.own / 1e6:7,.0f} MB{used.files / 1e6:6,.0f} MB" if used else " " * 19
+        print(f"{name:20}{result.rate:8.1f}{result.index:9.1f}{memory}{sum(result.flags):9,}")
+    print("\nof the peers' documents:            both  only the first  only the second")
+    for one, other in combinations(results, 2):
+        pairs = list(zip(results[one].flags, results[other].flags, strict=True))
+        counts = [pairs.count(pair) for pair in ((True, True), (True, False), (False, True))]
+        print(f"{one + ' | ' + other:32}{counts[0]:8,}{counts[1]:16,}{counts[2]:17,}")
+    print()
+    for peer, goal in GOALS.items():
+        for mode in MODES:
+            if peer in results:
+                ratio = results[f"tamis {mode}"].rate / results[peer].rate
+                print(f"tamis {mode} / {peer}: {ratio:.1f}x (goal: {goal}x)")
+    for mode in MODES:
+        print(
+            f"index of tamis {mode}: {results[f'tamis {mode}'].index:.1f} s (goal: {INDEX_GOAL} s)"
+        )
+        if f"tamis {mode} x10" in results:
+            slower = results[f"tamis {mode} x10"].rate / results[f"tamis {mode}"].rate
+            print(f"tamis {mode} with ten times the items: {slower:.2f} of the speed (goal: 1)")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Writes the input, runs the contenders one after the other, prints the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--documents", type=Path)
     parser.add_argument("--benchmarks", nargs="+", choices=sorted(BENCHMARKS), help="default: all")
-    parser.add_argument("--decon", help="a Python with the package decontaminate")
+    parser.add_argument("--decon", type=Path, default=DECON, help="a Python with decontaminate")
+    parser.add_argument("--without", nargs="*", default=[], choices=["peers", "tenfold"])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--megabytes", type=float, default=60)
+    parser.add_argument("--megabytes", type=float, default=100)
+    parser.add_argument("--peer-megabytes", type=float, default=17)
+    parser.add_argument("--contender", choices=list(MODES), help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if not (arguments.data / "open" / "benchmarks").is_dir():
+    if arguments.contender:
+        run_contender(arguments)
+        return
+    folder = arguments.data / "open" / "benchmarks"
+    if not folder.is_dir():
         sys.exit(f"no benchmarks at {arguments.data}: name the data folder with --data")
     texts = load_documents(arguments)
-    size = megabytes(texts)
-    print(f"{len(texts):,} documents, {size:.0f} MB, {arguments.threads} threads or processes")
-    table = {f"tamis {m}": run_tamis(texts, arguments, m) for m in ("paper", "hardened")}
-    try:
-        table["datatrove"] = run_datatrove(texts, arguments)
-    except ImportError as error:
-        print(f"datatrove is left out: {error}. Its word tokenizer needs spacy.")
-    if arguments.decon:
-        table["decon"] = run_decon(texts, arguments)
-    ours = table["tamis paper"][0]
-    print(f"{'':16}{'MB/s':>8}{'flagged':>9}{'both':>7}{'only it':>9}{'only tamis':>12}")
-    for name, (flags, seconds) in table.items():
-        pairs = Counter(zip(flags, ours, strict=True))
-        print(
-            f"{name:16}{size / seconds:8.1f}{sum(flags):9,}{pairs[True, True]:7,}"
-            f"{pairs[True, False]:9,}{pairs[False, True]:12,}"
-        )
+    fewer = prefix(texts, arguments.peer_megabytes)
+    whole = texts * max(1, round(arguments.megabytes / megabytes(texts)))
+    print(
+        f"{len(whole):,} documents, {megabytes(whole):.0f} MB, {arguments.threads} processes;"
+        f" peers: {len(fewer):,} documents, {megabytes(fewer):.0f} MB"
+    )
+    files = {name: {"path": str(path.resolve())} for name, path in chosen(arguments).items()}
+    results: dict[str, Result] = {}
+    with tempfile.TemporaryDirectory() as name:
+        store = Store(Path(name))
+        given = {"few": prefix(texts, 2 * PART_BYTES / 1e6), "whole": whole, "peers": fewer}
+        parts = {name: write_parts(some, store, name) for name, some in given.items()}
+        runs = {"": files}
+        if "tenfold" not in arguments.without:
+            runs[" x10"] = tenfold(files, Path(name) / "changed.jsonl")
+        for suffix, some in runs.items():
+            for mode in MODES:
+                result, n_grams = compete(arguments, mode, parts, some, Path(name))
+                results[f"tamis {mode}{suffix}"] = result
+                print(f"tamis {mode}{suffix}: {n_grams:,} n-grams", flush=True)
+    if "peers" not in arguments.without:
+        for peer, ran in run_peers(arguments, fewer):
+            rate = megabytes(fewer) / ran.seconds
+            results[peer] = Result(rate, ran.index, None, ran.flags)
+    print_results(results)
 
 
 if __name__ == "__main__":

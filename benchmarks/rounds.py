@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from pipeline.corpus import Corpus, Part
+from pipeline.corpus import Corpus, External, Part
 from pipeline.engine import Engine
 from pipeline.stage import Artefacts, Stage
 from pipeline.store import Store
@@ -45,7 +45,13 @@ class Ran:
         return sum(one.seconds for one in self.rounds.values())
 
 
-def run_rounds(stage: Stage[Any], parts: Sequence[Part], store: Store, engine: Engine) -> Ran:
+def run_rounds(
+    stage: Stage[Any],
+    parts: Sequence[Part],
+    store: Store,
+    engine: Engine,
+    externals: Mapping[str, External] | None = None,
+) -> Ran:
     """Runs all of a stage's rounds on an engine. The parts have no ledgers yet."""
     corpus = Corpus(
         stage=stage.name,
@@ -54,7 +60,7 @@ def run_rounds(stage: Stage[Any], parts: Sequence[Part], store: Store, engine: E
         verdicts=[[] for _ in parts],
         annotations=[{} for _ in parts],
         artefacts={},
-        externals={},
+        externals=externals or {},
         recipe={},
         store=store,
     )

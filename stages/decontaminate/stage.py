@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +22,7 @@ from stages.decontaminate.match import FLOOR_RATIO, Found, find_matches
 from stages.decontaminate.matches import MATCH, first_of_rows, match_structs, values_at
 from stages.decontaminate.part import load_matches
 from stages.decontaminate.rounds import Round, all_rounds
+from stages.decontaminate.rule import guilty, least_ratio
 from stages.decontaminate.window import MODES
 from stages.words import text_buffers
 
@@ -82,11 +82,11 @@ class DecontaminateConfig(StageConfig):
         source="Qwen2.5, arXiv 2412.15115, section 5",
         ge=1,
     )
-    min_ratio: float = threshold(
-        0.6,
+    min_ratio: float | None = threshold(
+        None,
         about="Share of the shorter of the two, document and sequence, that the longest common"
-        " subsequence must reach",
-        source="Qwen2.5, arXiv 2412.15115, section 5",
+        " subsequence must reach; by default 0.6 in paper mode, 0.7 in hardened mode",
+        source="0.6: Qwen2.5, arXiv 2412.15115, section 5; 0.7: measured",
         ge=FLOOR_RATIO,
         le=1.0,
     )
@@ -207,23 +207,22 @@ class Decontaminate(Stage[DecontaminateConfig]):
         return spans
 
     def over(self, matches: pa.StructArray) -> Booleans:
-        """Which matches (``MATCH``) are over the rule: |LCS| >= min_lcs (or all of a shorter
-        sequence), ratio >= min_ratio, and an n-gram that is not common in the corpus."""
-        enough, long, common = self._compared(matches)
-        return enough & long & ~common
+        """Which matches (``MATCH``) are over the rule (``rule.guilty``), and have an n-gram that is
+        not common in the corpus."""
+        return self._guilty(matches) & ~self._common(matches)
 
-    def _compared(self, matches: pa.StructArray) -> tuple[Booleans, Booleans, Booleans]:
-        value = partial(_numbers, matches)
-        # Compared as they are stored, so that 7 of 10 words are not below 0.7.
-        enough = value("ratio") >= np.float32(self.config.min_ratio)
-        long = value("lcs") >= np.minimum(self.config.min_lcs, value("item_words"))
-        common = is_common(
-            value("ngram_documents"),
-            value("ngram_share"),
+    def _guilty(self, matches: pa.StructArray) -> Booleans:
+        lcs, words, ratio = (_numbers(matches, name) for name in ("lcs", "item_words", "ratio"))
+        config = self.config
+        return guilty(lcs, words, ratio, config.mode, config.min_lcs, config.min_ratio)
+
+    def _common(self, matches: pa.StructArray) -> Booleans:
+        return is_common(
+            _numbers(matches, "ngram_documents"),
+            _numbers(matches, "ngram_share"),
             self.config.common_ngram_min_documents,
             self.config.common_ngram_min_share,
         )
-        return enough, long, common
 
     def decide(self, annotations: pa.Table) -> Verdicts:
         """Drops documents with a match that is ``over`` the rule, or gives their masks as cuts.
@@ -236,13 +235,14 @@ class Decontaminate(Stage[DecontaminateConfig]):
         column = annotations["matches"].combine_chunks()
         matches = column.flatten()
         row = column.value_parent_indices().to_numpy(zero_copy_only=False).astype(np.int64)
-        enough, long, common = self._compared(matches)
-        over = enough & long & ~common
+        least = least_ratio(self.config.mode, self.config.min_ratio)
         ratio, lcs = _numbers(matches, "ratio"), _numbers(matches, "lcs")
-        best = first_of_rows(row, [~over, ~(enough & long), ~enough, -ratio, -lcs], rows)
+        enough = ratio >= np.float32(least)
+        alike, common = self._guilty(matches), self._common(matches)
+        best = first_of_rows(row, [~alike | common, ~alike, ~enough, -ratio, -lcs], rows)
         picked = matches.take(pa.array(best))
-        by_share = pa.array(values_at(enough & long & common, best))
-        by_words = pa.array(values_at(enough & ~long, best))
+        by_share = pa.array(values_at(alike & common, best))
+        by_words = pa.array(values_at(enough & ~alike, best))
         score = pc.case_when(
             pc.make_struct(by_share, by_words),
             pc.round(pc.cast(picked.field("ngram_share"), pa.float64()), 6),
@@ -253,9 +253,9 @@ class Decontaminate(Stage[DecontaminateConfig]):
             pc.make_struct(by_share, by_words, pc.is_valid(score)),
             self.config.common_ngram_min_share,
             float(self.config.min_lcs),
-            self.config.min_ratio,
+            least,
         )
-        dropped = pa.array(values_at(over, best))
+        dropped = pa.array(values_at(alike & ~common, best))
         masked = annotations["masked"].combine_chunks()
         if self.may_cut():
             dropped = pc.and_(dropped, pc.is_null(masked))

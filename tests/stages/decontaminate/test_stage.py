@@ -179,11 +179,11 @@ def test_planted_programs_are_found_in_every_dress(
 
 
 def test_train_questions_are_not_test_questions(shared_data: Path, tmp_path: Path) -> None:
-    """Near-copies only: 4 of 7,473 in paper mode and 8 in hardened mode, as others measured."""
+    """Near-copies only: 4 of 7,473 in paper mode and 6 in hardened mode."""
     folder = shared_data / "open" / "benchmarks"
     benchmark = {"gsm8k": {"path": str(folder / "gsm8k_test.jsonl.gz")}}
     questions = [record["question"] for record in records_of(folder / "gsm8k_train.jsonl.gz")]
-    for mode, removed in (("paper", 4), ("hardened", 8)):
+    for mode, removed in (("paper", 4), ("hardened", 6)):
         running = Running(tmp_path / mode, benchmarks=benchmark, mode=mode)
         assert Counter(running.reasons(questions))["contaminated.gsm8k"] == removed
     found = running.reasons(
