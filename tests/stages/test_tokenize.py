@@ -193,6 +193,23 @@ def test_the_sample_depends_on_neither_parts_nor_order(tmp_path):
     assert records[0] == records[1]
 
 
+def test_a_tokenizer_is_trained_on_what_cuts_leave(tmp_path):
+    notice = "\nThis notice stands below every one of these texts."
+    texts = [f"{text[0].upper()}{text[1:]}" for text in sentences(150)]
+    ledgers = []
+    for name, ending in (("without", ""), ("cut", notice)):
+        docs = [
+            {"text": text + ending, "locator": f"{n}.po", "id": n.to_bytes(16, "big")}
+            for n, text in enumerate(texts)
+        ]
+        stages = [entry("kind"), entry("boilerplate_lines")]
+        stages.append(entry("tokenize", vocabulary_size=500, train_bytes=1_000_000))
+        walk = walk_over(tmp_path / name, [docs[:60], docs[60:]], stages)
+        ledgers.append((walk.walked.records["tokenize"], walk.ledger("tokenize")))
+    assert ledgers[0] == ledgers[1]
+    assert ledgers[1][0]["sample_bytes"] == sum(map(len, texts))
+
+
 def test_a_given_tokenizer_is_kept_byte_by_byte(tmp_path, trained):
     path = trained[0] / "tokenizer.json"
     given = entry("tokenize", tokenizer="file", file=str(path), eos="<|im_end|>")
