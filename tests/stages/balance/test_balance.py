@@ -6,12 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from classifiers.domain import TERMS_FILE
 from manifests.schema import KEEP
+from pipeline.draft import RecipeError
 from stages.balance.config import BalanceConfig, read_preset
 from stages.sampling import hash_ids, unit_interval
 from tests.stages.small_corpus import entry, sentences, walk_over
+from trainer.shards import open_shard
 
 SOURCES = ("web", "books", "code")
 
@@ -167,3 +171,71 @@ def test_the_hash_of_ids_is_even_and_blind_to_slices():
     raw = [n.to_bytes(16, "big") for n in range(20_000)]
     counts = np.histogram(unit_interval(hash_ids(pa.array(raw, pa.binary(16)), 0)), bins=20)[0]
     assert ((counts - 1000) ** 2 / 1000).sum() < 60
+
+
+def test_presets_give_groups_and_a_mixture_unless_the_recipe_does():
+    coder = BalanceConfig(preset="coder")
+    assert coder.targets == {"code": 0.7, "text": 0.2, "math": 0.1}
+    assert list(coder.groups) == ["code", "math", "text"]
+    assert BalanceConfig(preset="coder", unimax=True).stated_as() == "unimax"
+    assert BalanceConfig(preset="qwen2.5").weights["academic"] == 6.3
+    assert BalanceConfig.model_validate(coder.model_dump(mode="json")) == coder
+    with pytest.raises(ValidationError, match=r"no `coder2`. Known: coder, default, qwen2.5"):
+        BalanceConfig(preset="coder2")
+
+
+def test_every_packaged_preset_is_a_config_without_unknown_names():
+    for name in ("default", "qwen2.5", "coder"):
+        content = dict(read_preset(name))
+        assert BalanceConfig(**content).stated_as() in ("weights", "targets")
+    domains = set(yaml.safe_load(TERMS_FILE.read_text())["domains"]) | {"code", "boilerplate"}
+    for name in ("default", "qwen2.5"):
+        assert set(read_preset(name)["weights"]) <= domains
+
+
+def test_phases_say_what_they_take_from_the_balance():
+    config = BalanceConfig(
+        targets={"a": 0.5},
+        max_epochs=6,
+        phases=[{"name": "one"}, {"name": "two", "unimax": True, "max_epochs": 2}],
+    )
+    one, two = config.mixtures()
+    assert (one.targets, one.max_epochs) == ({"a": 0.5}, 6)
+    assert (two.targets, two.stated_as(), two.max_epochs) == (None, "unimax", 2)
+    assert BalanceConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_faults_of_expressions_name_their_place_and_the_columns():
+    earlier = {name: entry(name).stage for name in ("kind", "tokenize")}
+    stage = entry("balance", groups={"code": "kind.knd = 'code'", "long": "kind"}).stage
+    faults = dict(stage.faults(earlier))
+    assert "Known: kind." in faults["groups", "code"]
+    assert "a boolean is wanted" in faults["groups", "long"]
+    assert not entry("balance", by=["kind"]).stage.faults(earlier)
+    with pytest.raises(ValidationError) as error:
+        BalanceConfig(by=["source", "kind ="])
+    assert error.value.errors()[0]["loc"] == ("by", 1)
+
+
+def test_a_column_that_no_ledger_has_is_refused_before_anything_is_grouped(tmp_path):
+    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
+    balance = entry("balance", by=["band(tokenize.words, 5)"])
+    with pytest.raises(RecipeError, match=r"no column `tokenize.words`. Known: .*n_tokens"):
+        walk_over(tmp_path, [documents(20)], [tokenize, balance])
+
+
+def test_shards_carry_the_repeats_of_every_phase(tmp_path):
+    phases = [{"name": "one", "tokens": 9000}, {"name": "two", "tokens": 3000}]
+    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
+    balance = entry("balance", by=["source"], phases=phases)
+    walk = walk_over(tmp_path, [documents(150)], [tokenize, balance, entry("shard")])
+    (name,) = [name for name in walk.walked.published if name.startswith("shards/")]
+    shard = open_shard(walk.published(name))
+    assert shard.phases == ("one", "two")
+    kept = [
+        repeats for repeats in walk.ledger("balance")["phase_repeats"].to_pylist() if any(repeats)
+    ]
+    assert shard.phase_repeats().tolist() == kept
+    record = walk.walked.records["balance"]
+    read = (shard.phase_repeats() * shard.lengths[:, None]).sum(axis=0)
+    assert read.tolist() == [phase["reached_tokens"] for phase in record["phases"]]
