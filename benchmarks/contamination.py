@@ -78,9 +78,9 @@ def lines(path: Path) -> Iterator[Any]:
 def load_benchmarks(data: Path) -> list[reading.Sequence]:
     """The sequences of all benchmarks of the shared folder."""
     sequences = []
-    for name, (file, fields) in sorted(BENCHMARKS.items()):
+    for name, file in sorted(BENCHMARKS.items()):
         path = data / "open" / "benchmarks" / file
-        config = reading.BenchmarkConfig(path=str(path), **fields)
+        config = reading.BenchmarkConfig(path=str(path))
         sequences += reading.read_sequences(name, path, config)[0]
     return sequences
 
