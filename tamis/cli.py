@@ -55,8 +55,8 @@ corpus grows. Nothing is computed twice, so every command can be interrupted and
   tamis plan recipes/sample.yaml           see first what would run, and why
   tamis run heuristics page.html notes.md  try one stage on a few files
   tamis explain corpus/sample "some text"  ask what happened to a document
-  tamis clusters corpus/sample             see who was dropped as a duplicate of whom
-  tamis contamination corpus/sample        see which benchmark items stand where
+  tamis clusters corpus/sample             see which duplicates were dropped
+  tamis contamination corpus/sample        see which benchmark items it held
   tamis diff corpus/a corpus/b             see what changed and what caused it
 
 Stages: {", ".join(CATALOG.stages)}.

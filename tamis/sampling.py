@@ -111,4 +111,5 @@ def _wanted(stage: str, draft: Draft, known: Mapping[str, Any]) -> list[str]:
     if all(name in known for name in types):
         return [name for name in order if name in types]
     catalog = list(CATALOG.stages)
-    return sorted(types, key=lambda name: (catalog.index(types[name]), name))
+    # the stage last: what it reads where it is there may stand after it in the catalog
+    return sorted(types, key=lambda name: (name == stage, catalog.index(types[name]), name))
