@@ -295,6 +295,14 @@ def test_the_record_is_what_the_ledger_says(tmp_path):
         assert group["reached_tokens"] <= 1.5 * group["tokens"] + 600
 
 
+def test_histograms_are_added_up_in_stages(monkeypatch):
+    rows = [("a", n % 9, (n * 7919) % 2**64) for n in range(60)]
+    _, one = chosen([rows], weights={"a": 0.4})
+    monkeypatch.setattr("stages.balance.cuts.MERGED", 2)
+    _, many = chosen([rows[start : start + 5] for start in range(0, 60, 5)], weights={"a": 0.4})
+    assert many.tolist() == one.tolist()
+
+
 def test_random_choices_have_the_planned_size_whatever_the_ids():
     rows = [
         ("a", 7, int.from_bytes(hashlib.md5(str(n).encode()).digest()[:8], "big"))
