@@ -258,12 +258,9 @@ def plot(collection: Collection, removals: Removals, alone: Shares, path: Path) 
     curve = [collision_probability(float(s), *NearDedupeConfig().shape) for s in places]
     recall.plot(places, curve, color="0.6", label="14 bands x 8 rows, theory")
     for name, color in DRAWN.items():
-        points = [
-            (min(low + STEP / 2, 0.975), found / pairs)
-            for (low, _), (found, pairs) in zip(STEPS, alone[name], strict=True)
-            if pairs >= FEW
-        ]
-        recall.plot(*zip(*points, strict=True), "o-", ms=3, lw=1, color=color, label=name)
+        middles = [min(low + STEP / 2, 0.975) for low, _ in STEPS]
+        found = [part / whole if whole >= FEW else np.nan for part, whole in alone[name]]
+        recall.plot(middles, found, "o-", ms=3, lw=1, color=color, label=name)
         witnesses = collection.witnesses(removals[name])
         shares = [(witnesses >= s).mean() if len(witnesses) else 1.0 for s in places]
         precision.plot(places, shares, color=color, label=name)

@@ -53,13 +53,14 @@ def pages(shared_data: Path) -> Pages:
 
 def test_every_removal_has_a_witness_as_similar_as_asked(pages: Pages, tmp_path: Path) -> None:
     removals = pages.removals(pages.dedupe(tmp_path))
-    assert len(removals) > 500
-    assert all(pages.similarity[pair] >= 0.7 for pair in removals)
+    assert len(removals) > 480
+    assert all(pages.similarity[pair] >= NearDedupeConfig().min_jaccard for pair in removals)
     assert all(pages.page[a] == pages.page[b] for a, b in removals)
 
 
 def test_hardly_a_pair_above_the_threshold_is_kept(pages: Pages, tmp_path: Path) -> None:
-    result = pages.dedupe(tmp_path, min_jaccard=0.8)
+    # numbers unweighed: with them, extractions that differ in dates and counts are kept
+    result = pages.dedupe(tmp_path, min_jaccard=0.8, number_weight=1)
     kept = np.array([text.id in result.kept for text in pages.texts])
     alike = np.tril(pages.similarity >= 0.8)
     both = alike & kept[:, None] & kept[None, :]
@@ -69,6 +70,7 @@ def test_hardly_a_pair_above_the_threshold_is_kept(pages: Pages, tmp_path: Path)
 
 
 def test_chains_remove_what_is_not_similar_to_the_survivor(pages: Pages, tmp_path: Path) -> None:
-    removals = pages.removals(pages.dedupe(tmp_path, linkage="single"))
+    config = {"linkage": "single", "min_jaccard": 0.7, "number_weight": 1}
+    removals = pages.removals(pages.dedupe(tmp_path, **config))
     true = np.mean([pages.similarity[pair] >= 0.7 for pair in removals])
     assert 0.8 < true < 0.97
