@@ -1,0 +1,100 @@
+"""The ledgers of a built corpus as the derivation of another one reads them: columns and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.fates import part_files
+from manifests.manifest import Manifest
+from manifests.schema import KEEP
+
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+Codes = np.ndarray[Any, np.dtype[np.int32]]
+
+KEPT = 0
+"""The code of ``keep``."""
+ABSENT = -1
+"""The code of a verdict that is null: an earlier stage had dropped the document."""
+
+
+@dataclass
+class Reasons:
+    """Numbers for the words of verdicts, in the order in which they were met; ``keep`` is 0."""
+
+    words: list[str] = field(default_factory=lambda: [KEEP])
+
+    def code(self, word: str) -> int:
+        """The number of a word."""
+        if word not in self.words:
+            self.words.append(word)
+        return self.words.index(word)
+
+    def codes(self, verdicts: pa.ChunkedArray | pa.Array) -> Codes:
+        """The numbers of a column of words (plain or dictionary); ``ABSENT`` for null."""
+        whole = verdicts.combine_chunks() if isinstance(verdicts, pa.ChunkedArray) else verdicts
+        if not pa.types.is_dictionary(whole.type):
+            whole = whole.dictionary_encode()
+        table = np.array([self.code(word) for word in whole.dictionary.to_pylist()] + [ABSENT])
+        index = whole.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
+        codes: Codes = table[index].astype(np.int32)
+        return codes
+
+
+@dataclass(frozen=True)
+class PartLedger:
+    """The files of one part: absolute paths by stage and role."""
+
+    index: int
+    rows: int
+    paths: dict[tuple[str, str], Path]
+
+    @property
+    def documents(self) -> Path:
+        """The part of the documents itself."""
+        return next(path for (_, role), path in self.paths.items() if role == "documents")
+
+    @cached_property
+    def source(self) -> str:
+        """The source that all documents of the part are of; empty for a part without documents."""
+        column = pq.read_table(self.documents, columns=["source"])["source"]
+        return str(column[0].as_py()) if len(column) else ""
+
+    def has(self, stage: str, role: str) -> bool:
+        """Whether the stage wrote such a file."""
+        return (stage, role) in self.paths
+
+    def annotations(self, stage: str, columns: Sequence[str]) -> pa.Table:
+        """Annotation columns of a stage, one row a document of the part."""
+        return pq.read_table(self.paths[stage, "annotations"], columns=list(columns))
+
+    def verdicts(self, stage: str, reasons: Reasons) -> Codes:
+        """The stage's verdicts as codes; all documents are kept by a stage that does not decide."""
+        if not self.has(stage, "verdicts"):
+            return np.full(self.rows, KEPT, np.int32)
+        column = pq.read_table(self.paths[stage, "verdicts"], columns=["verdict"])["verdict"]
+        return reasons.codes(column)
+
+
+def part_ledgers(manifest: Manifest) -> list[PartLedger]:
+    """The ledgers of every part, in order. Raises FileNotFoundError, naming the first file that is
+    no longer in the workspace."""
+    found = []
+    for index, files in part_files(manifest):
+        paths = {
+            (file["stage"], file["role"]): manifest.workspace / file["path"]
+            for file in files.iter_rows(named=True)
+        }
+        for path in paths.values():
+            if not path.exists():
+                raise FileNotFoundError(2, "a ledger of this corpus is gone", str(path))
+        rows = int(files.filter(files["role"] == "documents")["rows"][0])
+        found.append(PartLedger(index, rows, paths))
+    return found
