@@ -43,6 +43,7 @@ BATCH = 2_000
 COPIES = {
     ("boolq", "2465"): "the Wikipedia article that the passage is from",
     ("mmlu", "5914"): "the page of Gibbon that the question quotes",
+    ("mmlu", "6013"): "the page of Gibbon that the question quotes",
     ("mmlu", "237"): "asks the same five words, standing alone",
 }
 """Items of which clean pages were found to hold copies, by reading both texts."""
