@@ -32,9 +32,10 @@ MODES: Mapping[str, Mode] = {
     # window is not published: |s_e| on both sides.
     "paper": Mode(n=13, aligned=False, slack=1.0, markup=False, min_ratio=0.6, min_share=1.0),
     # Measured (benchmarks/contamination.py). Of questions with a tenth of their words replaced
-    # 13-grams find 66 %, 8-grams 91 %, 5-grams 97 %, all by the paper's two numbers. The narrow window and
-    # the higher ratio keep out what shares turns of phrase: with 0.6, 24 training questions of
-    # GSM8K would be copies of test questions, with 0.7 those that a reader takes for copies.
+    # 13-grams find 66 %, 8-grams 91 %, 5-grams 97 %, all by the paper's two numbers. The narrow
+    # window and the higher ratio keep out what shares turns of phrase: with 0.6, 24 training
+    # questions of GSM8K would be copies of test questions, with 0.7 those that a reader takes for
+    # copies.
     "hardened": Mode(n=5, aligned=True, slack=0.125, markup=True, min_ratio=0.7, min_share=0.75),
 }
 

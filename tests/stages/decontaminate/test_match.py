@@ -268,3 +268,34 @@ def test_saved_index_is_the_same(tmp_path: Path) -> None:
     for one, other in zip(expected, found_in(texts, load_index(tmp_path / "x")), strict=True):
         assert np.array_equal(np.asarray(one), np.asarray(other))
     assert len(expected.row) > 2
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.parametrize(
+    "question",
+    [
+        "珍妮特的鸭子每天下16个蛋。她每天早上早餐时吃3个,剩下的以每个2美元的价格卖掉。",
+        "ジャネットのアヒルは1日に16個の卵を産みます。毎朝、朝食に3個食べます。",
+        "เป็ดของเจเน็ตออกไข่วันละ 16 ฟอง เธอกินไข่สามฟองเป็นอาหารเช้าทุกเช้า",
+    ],
+)
+def test_scripts_without_spaces_match_by_character(mode: Mode, question: str) -> None:
+    sequences = [Sequence("mgsm", "0", "question", question)]
+    index, _ = build_index(sequences, mode.n, 5, 100, markup=mode.markup)
+    words = int(index.offsets[-1])
+    assert words > 25
+    found = found_in([f"前文。{question}後文。", "前文。後文。"], index, mode)
+    assert found.row.tolist() == [0]
+    assert found.lcs.tolist() == [words]
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+def test_numbers_stay_numbers(mode: Mode) -> None:
+    item = "Ann has 12 red pens and 30 blue pens and gives 7 of them to her brother Tom"
+    short = "What is 12 plus 30 minus 7"
+    sequences = [Sequence("b", str(i), "question", text) for i, text in enumerate([item, short])]
+    index, _ = build_index(sequences, mode.n, 5, 100, markup=mode.markup)
+    other = [text.replace("12", "13").replace("30", "31") for text in (item, short)]
+    assert found_in([short], index, mode).lcs.tolist() == [7]
+    assert all(lcs == 16 for lcs in found_in(other, index, mode).lcs)
+    assert found_in([item], index, mode).lcs.tolist() == [18]
