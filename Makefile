@@ -15,7 +15,7 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
-.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline install install-dev vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling bench-near_duplicates install install-dev vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
@@ -44,6 +44,14 @@ bench: bench-ingest bench-language bench-heuristics bench-dedupe bench-decontami
 
 bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline: bench-%: $(DEV_STAMP) sample
 	$(BIN)/python -m benchmarks.$*
+
+# 10 million documents: about 10 GB of text made, 20 GB of disk, 8 GB of memory
+bench-growth: $(DEV_STAMP)
+	mkdir -p build
+	$(BIN)/python -m benchmarks.growth --json build/growth.json --plot docs/plots/dedupe-growth.svg
+
+bench-scaling: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.scaling
 
 install: $(STAMP)
 install-dev: $(DEV_STAMP)

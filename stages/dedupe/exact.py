@@ -22,7 +22,6 @@ from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.order import (
     DEFAULT_ORDER,
     ORDER_ABOUT,
-    QUALITY,
     Key,
     check_order,
     effective_order,
@@ -63,7 +62,6 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = ExactDedupeConfig
     summary: ClassVar[str] = "Drop documents with the same text as another (128-bit hash)"
-    may_read = (QUALITY,)
     columns: ClassVar[pa.Schema] = pa.schema(
         [
             pa.field("hash", pa.binary(16)),
@@ -157,7 +155,7 @@ def sketch_part(run: TaskRun) -> Json:
     hashes, lengths = text_hashes(view.table["text"], run.arguments["normalization"])
     index = np.flatnonzero(lengths).astype(np.uint32)
     first = hashes[index, 0]
-    order = np.argsort(first)
+    order = np.argsort(first, kind="stable")  # equal hashes too in one order on every machine
     np.save(run.output / "first.npy", first[order])
     np.save(run.output / "second.npy", hashes[index[order], 1])
     np.save(run.output / "index.npy", index[order])

@@ -74,8 +74,8 @@ def buckets(columns: Sequence[Words64], ranks: Ints) -> tuple[Ints, Ints]:
 
 
 def quantiles(values: Ints) -> list[int]:
-    """One in ``SAMPLE_STEP`` of sorted values, for ``even_ranges``."""
-    return [int(value) for value in values[SAMPLE_STEP - 1 :: SAMPLE_STEP]]
+    """One in ``SAMPLE_STEP`` of sorted values, at least one, for ``even_ranges``."""
+    return [int(value) for value in values[min(SAMPLE_STEP, len(values)) - 1 :: SAMPLE_STEP]]
 
 
 def even_ranges(samples: Sequence[Sequence[int]], at_once: int) -> list[list[int]]:

@@ -38,7 +38,6 @@ from stages.dedupe.order import (
     AFTER_EARLIER,
     DEFAULT_ORDER,
     ORDER_ABOUT,
-    QUALITY,
     Key,
     check_order,
     effective_order,
@@ -255,7 +254,6 @@ class NearDedupe(Stage[NearDedupeConfig]):
             pa.field("corpus", pa.string()),
         ]
     )
-    may_read = (QUALITY,)
     needs_corpus: ClassVar[bool] = True
 
     keys_per_partition: ClassVar[int] = 4_000_000
@@ -274,8 +272,8 @@ class NearDedupe(Stage[NearDedupeConfig]):
         earlier, corpora = yield from self._earlier_sketches(corpus, len(keys) + 2)
         everything = [*sketches, *earlier]
         source = yield from listed(corpus, "sketches", everything)
-        ranking = yield from ranking_rounds(corpus, everything, source)
         before = _total(earlier, "documents")
+        ranking = yield from ranking_rounds(corpus, everything, source, before)
         shared = {"sketches": source, "ranking": ranking, "earlier": before}
 
         bands, rows = config.shape
@@ -426,7 +424,9 @@ class NearDedupe(Stage[NearDedupeConfig]):
     def decide(self, annotations: pa.Table) -> Verdicts:
         """Drops what has a survivor, as ``near_duplicate``; the score is the Jaccard index."""
         dropped = pc.is_valid(annotations["survivor"])
-        compared = self.config.min_jaccard if self.config.verify else None
+        # with containment a pair may pass below the Jaccard index that is asked for
+        plainly = self.config.verify and self.config.min_containment is None
+        compared = self.config.min_jaccard if plainly else None
         return Verdicts.drop_where(dropped, "near_duplicate", annotations["jaccard"], compared)
 
 

@@ -177,10 +177,10 @@ def sorting(words: Sequence[Words64]) -> Ints:
 
 
 def ranking_rounds(
-    corpus: Corpus, sketches: Sequence[Receipt], source: Listed
+    corpus: Corpus, sketches: Sequence[Receipt], source: Listed, earlier: int = 0
 ) -> Generator[list[Task], list[Receipt], str]:
     """Rounds that rank all documents of the sketches (``source`` lists them); returns the output
-    folder of the ranking, for ``Ranking.open``."""
+    folder of the ranking, for ``Ranking.open``. ``earlier`` documents are of other corpora."""
     documents = sum(receipt.value["documents"] for receipt in sketches)
     ranges = max(1, -(-documents // RANKED_AT_ONCE))
     bounds: list[Json] = [None, None]
@@ -198,7 +198,7 @@ def ranking_rounds(
         corpus.task(
             "stages.dedupe.order:rank_range",
             "order",
-            {"sketches": source, "first": first, "last": last},
+            {"sketches": source, "first": first, "last": last, "earlier": earlier > 0},
             label="survivor order" + (f", {n + 1} of {len(bounds) - 1}" if ranges > 1 else ""),
             documents=documents // (len(bounds) - 1),
         )
@@ -267,7 +267,10 @@ def rank_range(run: TaskRun) -> Json:
     columns = [np.ascontiguousarray(column) for column in words.T]
     order = sorting(columns)
     ids = np.stack([columns[-2][order], columns[-1][order]], axis=1)
-    repeated = np.flatnonzero((ids[1:] == ids[:-1]).all(axis=1))
+    same = (ids[1:] == ids[:-1]).all(axis=1)
+    if run.arguments["earlier"]:  # two earlier corpora may share documents: their first word is 0
+        same &= columns[0][order][1:] != 0
+    repeated = np.flatnonzero(same)
     named = ids.astype(">u8").view(np.uint8).reshape(-1, 16)
     if len(repeated):
         raise ValueError(

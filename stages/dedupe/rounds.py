@@ -35,7 +35,7 @@ def sketch_part(run: TaskRun) -> Json:
     )
     index = np.flatnonzero(tokens).astype(np.uint32)
     keys = band_keys(signature[index], bands, rows).reshape(-1)
-    order = np.argsort(keys)
+    order = np.argsort(keys, kind="stable")  # equal keys too in one order on every machine
     np.save(run.output / "key.npy", keys[order])
     np.save(run.output / "index.npy", np.repeat(index, bands)[order])
     np.save(run.output / "minima.npy", signature.astype(np.uint8))

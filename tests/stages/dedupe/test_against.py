@@ -74,9 +74,7 @@ def test_only_the_new_side_loses_documents_and_no_old_text_is_read(
     for path in (tmp_path / "corpus-old" / "store" / "ingest").rglob("*.parquet"):
         path.write_bytes(b"no longer readable")
 
-    manifest = built(
-        tmp_path, "new", new, {"against": ["corpus-old"], "linkage": linkage}
-    ).manifest
+    manifest = built(tmp_path, "new", new, {"against": ["corpus-old"], "linkage": linkage}).manifest
     (stage,) = manifest.content["stages"]
     lost = dropped(tmp_path, "new")
     assert {"x://copy", "x://near"} < set(lost)
