@@ -15,7 +15,7 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
-.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling bench-near_duplicates install install-dev vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling install install-dev vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
@@ -42,8 +42,13 @@ lint: $(DEV_STAMP)
 
 bench: bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline
 
-bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline: bench-%: $(DEV_STAMP) sample
+bench-ingest bench-language bench-heuristics bench-dedupe bench-pipeline: bench-%: $(DEV_STAMP) sample
 	$(BIN)/python -m benchmarks.$*
+
+# decon, a peer, is compared where .venv-decon has it: see docs/decontaminate.md
+bench-decontaminate: $(DEV_STAMP) sample
+	$(BIN)/python -m benchmarks.decontaminate
+	$(BIN)/python -m benchmarks.contamination
 
 # 10 million documents: about 10 GB of text made, 20 GB of disk, 8 GB of memory
 bench-growth: $(DEV_STAMP)

@@ -41,7 +41,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Finding:
-    """An item that stands in a text: its number, the text's row, and the n-gram as it stands there."""
+    """An item that stands in a text: its number, the text's row, and the n-gram as it is there."""
 
     item: int
     row: int
