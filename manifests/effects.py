@@ -127,7 +127,7 @@ def _most_moved(effect: GroupEffect) -> tuple[float, int, str]:
 def reason_effects(
     before: pl.DataFrame, after: pl.DataFrame, stages: Sequence[str]
 ) -> list[ReasonEffect]:
-    """Every reason that anything was dropped for, in the order of stages, the most changed first."""
+    """Every reason that anything was dropped for, by stage, the most changed first."""
 
     def counts(cube: pl.DataFrame) -> pl.DataFrame:
         return (

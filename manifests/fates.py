@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from manifests.manifest import Manifest
 from manifests.schema import KEEP
+
+Codes = np.ndarray[Any, np.dtype[np.int32]]
+
+KEPT = 0
+"""The code of a document that all stages keep."""
 
 
 def part_files(manifest: Manifest) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -18,33 +29,102 @@ def part_files(manifest: Manifest) -> Iterator[tuple[int, pl.DataFrame]]:
         yield int(str(part)), files
 
 
-def fates(manifest: Manifest) -> pl.DataFrame:
-    """One row a document: ``id``, ``source``, ``locator``, ``dropped_by`` and ``reason`` (both null
-    for what was kept).
+@dataclass
+class FateNames:
+    """Numbers for fates: 0 is kept, others a stage and a reason, in the order they were met."""
+
+    fates: list[tuple[str, str] | None] = field(default_factory=lambda: [None])
+    numbers: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def code(self, stage: str, reason: str) -> int:
+        """The number of a fate."""
+        if (stage, reason) not in self.numbers:
+            self.numbers[stage, reason] = len(self.fates)
+            self.fates.append((stage, reason))
+        return self.numbers[stage, reason]
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """A part's files of one corpus: where the documents lie, and the verdicts in order."""
+
+    documents: Path
+    rows: int
+    verdicts: list[tuple[str, Path]]
+    identity: str
+    """Checksum of the documents: equal parts have the same documents in the same rows."""
+    decided: tuple[str, ...]
+    """Checksums of the verdicts: where they are equal too, no fate differs."""
+
+    def ids(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """The documents' ids as two big-endian numbers each (rows x 2)."""
+        column = pq.read_table(self.documents, columns=["id"])["id"].combine_chunks()
+        data = np.frombuffer(column.buffers()[1], ">u8")
+        first = 2 * column.offset
+        return data[first : first + 2 * len(column)].reshape(-1, 2).astype(np.uint64)
+
+    def fates(self, names: FateNames) -> Codes:
+        """The code of every document's fate."""
+        codes = np.zeros(self.rows, np.int32)
+        for stage, path in self.verdicts:
+            column = pq.read_table(path, columns=["verdict"])["verdict"].combine_chunks()
+            if not pa.types.is_dictionary(column.type):
+                column = column.dictionary_encode()
+            words = column.dictionary.to_pylist()
+            table = np.array(
+                [KEPT if word == KEEP else names.code(stage, word) for word in words] + [KEPT],
+                np.int32,
+            )
+            index = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+            found = table[index]
+            codes = np.where(found != KEPT, found, codes)
+        return codes
+
+
+def fate_files(manifest: Manifest) -> list[PartFiles]:
+    """The files of every part that say what became of its documents, parts in order.
 
     Raises FileNotFoundError when ledgers of the manifest are no longer in its workspace.
     """
     order = {name: index for index, name in enumerate(manifest.stage_names)}
-    frames = []
+    found = []
     for _, files in part_files(manifest):
-        root = manifest.workspace
-        by_role = {(f["stage"], f["role"]): root / f["path"] for f in files.iter_rows(named=True)}
-        documents = next(path for (_, role), path in by_role.items() if role == "documents")
-        frame = pl.read_parquet(documents, columns=["id", "source", "locator"]).with_columns(
-            pl.col("source").cast(pl.String),
-            pl.lit(None, pl.String).alias("dropped_by"),
-            pl.lit(None, pl.String).alias("reason"),
+        documents = files.filter(pl.col("role") == "documents").row(0, named=True)
+        verdicts = sorted(
+            files.filter(pl.col("role") == "verdicts").iter_rows(named=True),
+            key=lambda file: order[file["stage"]],
         )
-        deciding = sorted(
-            (stage for stage, role in by_role if role == "verdicts"), key=lambda name: order[name]
-        )
-        for stage in deciding:
-            verdict = pl.read_parquet(by_role[stage, "verdicts"], columns=["verdict"])["verdict"]
-            verdict = verdict.cast(pl.String)
-            dropped = (verdict != KEEP).fill_null(False)
-            frame = frame.with_columns(
-                pl.when(dropped).then(pl.lit(stage)).otherwise("dropped_by").alias("dropped_by"),
-                pl.when(dropped).then(verdict).otherwise("reason").alias("reason"),
+        paths = [manifest.workspace / file["path"] for file in (documents, *verdicts)]
+        for path in paths:
+            if not path.exists():
+                raise FileNotFoundError(2, "a ledger of this corpus is gone", str(path))
+        found.append(
+            PartFiles(
+                paths[0],
+                documents["rows"],
+                [(file["stage"], path) for file, path in zip(verdicts, paths[1:], strict=True)],
+                documents["sha256"],
+                tuple(f"{file['stage']} {file['sha256']}" for file in verdicts),
             )
-        frames.append(frame)
+        )
+    return found
+
+
+def fates(manifest: Manifest) -> pl.DataFrame:
+    """One row a document: ``id``, ``source``, ``locator``, ``dropped_by`` and ``reason`` (both null
+    for what was kept). All documents are in memory: it is for small corpora.
+
+    Raises FileNotFoundError when ledgers of the manifest are no longer in its workspace.
+    """
+    names = FateNames()
+    frames = []
+    for part in fate_files(manifest):
+        codes = part.fates(names)
+        known = pl.DataFrame(
+            [fate or (None, None) for fate in names.fates],
+            schema={"dropped_by": pl.String, "reason": pl.String},
+            orient="row",
+        )
+        frame = pl.read_parquet(part.documents, columns=["id", "source", "locator"])
+        frames.append(frame.with_columns(pl.col("source").cast(pl.String)).hstack(known[codes]))
     return pl.concat(frames) if frames else pl.DataFrame()

@@ -26,7 +26,7 @@ from manifests.schema import KEEP
 from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
-from tamis import api, reports
+from tamis import api, compare, reports
 from tamis.benchmarks import benchmark_settings, sample_benchmarks
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
@@ -34,7 +34,6 @@ from tamis.sampling import sample_recipe
 from tamis.story import show_story, stories_data, witnesses_of
 from tamis.summary import (
     show_build,
-    show_diff,
     show_places,
     show_plan,
     show_verification,
@@ -272,22 +271,8 @@ app.command()(told_plainly(reports.clusters))
 app.command()(told_plainly(reports.contamination))
 
 
-@app.command()
-@told_plainly
-def diff(
-    before: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
-    after: Annotated[Path, typer.Argument(help="A workspace, or a manifest file.")],
-    as_json: reports.AsJson = False,
-) -> None:
-    """Say what changed between two corpora: causes first, then effects, then the documents.
-
-    Manifests of earlier builds lie in WORKSPACE/history/.
-    """
-    found = api.diff(before, after)
-    if as_json:
-        out.print_json(json.dumps(asdict(found)))
-        return
-    show_diff(out, found)
+app.command()(told_plainly(compare.diff))
+app.command(name="what-if")(told_plainly(compare.what_if))
 
 
 @app.command()

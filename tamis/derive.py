@@ -8,8 +8,8 @@ are, stage by stage, and of every document three things are known:
 * ``maybe``: a build may keep it so far.
 
 Where all three are the same the result is exact. A document that comes alive again, since a
-threshold was loosened, has no annotations of later stages: it is in ``maybe`` from there on. A stage
-that looks at the corpus may answer otherwise when other documents come to it: ``sensitivity.py``.
+threshold was loosened, has no annotations of later stages: it is in ``maybe`` from there on. A
+stage that looks at the corpus may answer otherwise when other documents come to it: ``sensitivity.py``.
 
 In memory are about 20 bytes a document, and one part's annotations.
 """
@@ -59,9 +59,14 @@ class PartState:
     @staticmethod
     def of(rows: int) -> PartState:
         """Everything alive."""
-        alive = [np.ones(rows, bool) for _ in range(4)]
         return PartState(
-            *alive, np.zeros(rows, bool), np.full(rows, ALIVE, np.int16), np.zeros(rows, np.int32)
+            seen=np.ones(rows, bool),
+            known=np.ones(rows, bool),
+            sure=np.ones(rows, bool),
+            maybe=np.ones(rows, bool),
+            stale=np.zeros(rows, bool),
+            fate=np.full(rows, ALIVE, np.int16),
+            reason=np.zeros(rows, np.int32),
         )
 
 

@@ -1,4 +1,4 @@
-"""The ledgers of a built corpus as the derivation of another one reads them: columns and verdicts."""
+"""The ledgers of a built corpus as another is derived from them: columns and verdicts."""
 
 from __future__ import annotations
 

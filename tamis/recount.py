@@ -59,13 +59,14 @@ def _count_part(
         "dropped_by": _words(names, state.fate, dropped),
         "reason": _words(words, state.reason, dropped),
     }
-    keys, measures = ["source", "dropped_by", "reason"], []
+    keys = ["source", "dropped_by", "reason"]
+    measures: list[str] = []
     for number, name, measured in _columns(derived):
         came = (state.fate == ALIVE) | (state.fate >= number)
         column = _column(derived, position, ledger, number, name, came)
-        blank = pl.lit(None, column.dtype)
-        columns[name] = pl.select(pl.when(pl.Series(came)).then(column).otherwise(blank))
-        columns[name] = columns[name].to_series().cast(pl.Int64 if measured else pl.String)
+        blank = pl.Series([None], dtype=column.dtype).new_from_index(0, ledger.rows)
+        known = column.zip_with(pl.Series(came), blank)
+        columns[name] = known.cast(pl.Int64 if measured else pl.String)
         (measures if measured else keys).append(name)
     frame = pl.DataFrame(columns).filter(pl.Series(state.fate != UNSEEN))
     return frame.group_by(keys).agg(

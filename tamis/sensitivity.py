@@ -47,8 +47,8 @@ class Change:
 @dataclass(frozen=True)
 class Doubt:
     """Rows of a part of which a build may say otherwise than the ledger: their ``verdict`` (with
-    ``only_dropped``, of the dropped ones alone), and what is left of their text (``text``), of which
-    tokens are made."""
+    ``only_dropped``, of the dropped ones alone), and what is left of their text
+    (``text``), of which tokens are made."""
 
     verdict: Flags
     text: Flags

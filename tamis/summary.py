@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from manifests.diff import Diff, kept_by, tokens_measure
+from manifests.diff import kept_by, tokens_measure
 from manifests.documents import find_documents
 from manifests.manifest import Manifest
 from manifests.verify import Verification
@@ -275,64 +274,6 @@ def show_plan(console: Console, plans: list[StagePlan]) -> None:
     console.print(table)
     if all(stage.state == UP_TO_DATE for stage in plans):
         console.print("Everything is up to date.")
-
-
-def show_diff(console: Console, diff: Diff) -> None:
-    """Causes, then effects, then the documents that moved."""
-    console.print(f"[bold]{diff.before}[/] → [bold]{diff.after}[/]")
-    if diff.before == diff.after:
-        console.print("The corpora are the same.")
-        return
-    causes = Table(box=box.SIMPLE_HEAD, title="Causes", title_justify="left")
-    for name in ("what", "before", "after"):
-        causes.add_column(name, overflow="fold")
-    for cause in diff.causes:
-        causes.add_row(cause.what, _shown(cause.before), _shown(cause.after))
-    console.print(causes)
-    stages = Table(box=box.SIMPLE_HEAD, title="Documents by stage", title_justify="left")
-    for name in ("stage", "in", "dropped"):
-        stages.add_column(name, justify="left" if name == "stage" else "right")
-    for effect in diff.stages:
-        stages.add_row(
-            effect.stage,
-            _change(effect.in_before, effect.in_after),
-            _change(effect.dropped_before, effect.dropped_after),
-        )
-    console.print(stages)
-    groups = Table(box=box.SIMPLE_HEAD, title="What is kept", title_justify="left")
-    for name in ("by", "group", "documents", "tokens"):
-        groups.add_column(name, justify="left" if name in ("by", "group") else "right")
-    for group in diff.groups:
-        groups.add_row(
-            group.dimension,
-            escape(group.group),
-            _change(group.documents_before, group.documents_after),
-            _change(group.tokens_before, group.tokens_after),
-        )
-    console.print(groups)
-    if diff.moves is None:
-        console.print("Documents cannot be compared: the ledgers of one side are gone.")
-        return
-    for move in diff.moves:
-        console.print(f"[bold]{move.documents:,}[/] documents: {move.before} → {move.after}")
-        for locator in move.sample:
-            console.print(f"    {escape(one_line(locator))}", highlight=False, style="dim")
-
-
-def _shown(value: Any) -> str:
-    return "—" if value is None else escape(one_line(str(value), 100))
-
-
-def _change(before: int | None, after: int | None) -> str:
-    if before is None or after is None:
-        return f"{_count(before)} → {_count(after)}"
-    if before == after:
-        return f"{after:,}"
-    return f"{before:,} → {after:,} ({after - before:+,})"
-
-
-def _count(value: int | None) -> str:
-    return "—" if value is None else f"{value:,}"
 
 
 def show_verification(console: Console, result: Verification) -> None:

@@ -111,7 +111,7 @@ def changed_entries(before: Sequence[Entry], settings: Sequence[str]) -> list[En
     for entry in before:
         touched = any(step[1] == entry.name for step in draft.origin.set_places)
         changed = check_entry(draft, entry.name, CATALOG) if touched else entry
-        _check_decided(entry, changed, before)
+        check_decided(entry, changed, before)
         after.append(changed)
     return after
 
@@ -135,12 +135,12 @@ def _check_place(setting: str, entries: Sequence[Entry]) -> None:
     names = [entry.name for entry in entries]
     if len(steps) < 3 or steps[0] != "stages" or steps[1] not in names:
         raise RecipeError(
-            f"--set {setting}: what-if changes settings of stages, stages.<stage>.<key>=value; other"
-            f" keys need a build. {_possible(entries)}"
+            f"--set {setting}: what-if changes settings of stages, stages.<stage>.<key>=value;"
+            f" other keys need a build. {_possible(entries)}"
         )
 
 
-def _check_decided(before: Entry, after: Entry, entries: Sequence[Entry]) -> None:
+def check_decided(before: Entry, after: Entry, entries: Sequence[Entry]) -> None:
     """Refuses changes of what a stage measures."""
     if isinstance(before.stage, Balance):
         return
@@ -159,8 +159,8 @@ def _check_decided(before: Entry, after: Entry, entries: Sequence[Entry]) -> Non
         return
     told = ".".join(("stages", before.name, *(place or ())))
     raise RecipeError(
-        f"{told}: is no threshold: it changes what the stage measures, and only a build can say what"
-        f" comes of it (`tamis build RECIPE --set …`; what is there already is not computed again)."
+        f"{told}: is no threshold: it changes what the stage measures, and only a build can say"
+        f" what comes of it (`tamis build RECIPE --set …`; what is there already is not computed again)."
         f" {_possible(entries)}"
     )
 

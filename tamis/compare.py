@@ -1,0 +1,117 @@
+"""The commands that compare: ``diff`` two corpora, and ``what-if``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from manifests.diff import Diff, diff_manifests
+from manifests.documents import Document, find_documents
+from manifests.gate import GateError, check
+from manifests.manifest import Manifest, load_manifest
+from pipeline.recipe import RecipeError
+from tamis.attribute import attribution
+from tamis.console import err, out
+from tamis.diff_view import as_html, as_markdown, diff_sections, show_sections, what_if_sections
+from tamis.reports import AsJson
+from tamis.revisions import find_manifest
+from tamis.what_if import what_if as find_what_if
+
+MET = 3
+"""Exit code when a condition of ``--fail-if`` is met."""
+
+
+class Format(StrEnum):
+    """How a diff is written."""
+
+    table = "table"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
+_SIDE = "A workspace, a manifest file, or REVISION:FILE of the git repository here."
+
+
+def diff(
+    before: Annotated[str, typer.Argument(help=_SIDE)],
+    after: Annotated[str, typer.Argument(help=_SIDE)],
+    form: Annotated[
+        Format, typer.Option("--format", help="table, json, markdown or html.")
+    ] = Format.table,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Exit with 3 when a change is met: 'share(domain=science) < -1pp',"
+            " 'documents < -5%'. May be given often."
+        ),
+    ] = None,
+    attribute: Annotated[
+        bool, typer.Option(help="Say which part of the change comes from which cause.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed between two corpora: causes first, then effects, then the documents.
+
+    Manifests of earlier builds lie in WORKSPACE/history/.
+    """
+    sides = (find_manifest(before), find_manifest(after))
+    found = diff_manifests(*sides)
+    if attribute and found.before != found.after:
+        found.attribution = attribution(*sides)
+    try:
+        met = check(found, fail_if or [])
+    except GateError as error:
+        raise RecipeError(str(error)) from None
+    wanted = Format.json if as_json else form
+    if wanted is Format.json:
+        out.print_json(json.dumps(asdict(found)))
+    else:
+        sections = diff_sections(found, _texts(found, sides))
+        if wanted is Format.markdown:
+            typer.echo(as_markdown(sections))
+        elif wanted is Format.html:
+            typer.echo(as_html(f"{found.before} → {found.after}", sections))
+        else:
+            out.print(f"[bold]{found.before}[/] → [bold]{found.after}[/]")
+            show_sections(out, sections)
+    for one in met:
+        if one.met:
+            err.print(
+                f"--fail-if {one.condition}: met, the change is {one.change:+.6g}", markup=False
+            )
+    if any(one.met for one in met):
+        raise typer.Exit(MET)
+
+
+def _texts(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
+    """The first words of the documents that moves name, as far as the workspaces are there."""
+    wanted = {identity for move in found.moves or [] for identity in move.ids}
+    texts: dict[str, Document] = {}
+    for side in reversed(sides):
+        try:
+            texts |= find_documents(side, wanted - texts.keys(), 240)
+        except FileNotFoundError:
+            continue  # a manifest of which the workspace is gone
+    return texts
+
+
+def what_if(
+    workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
+    setting: Annotated[
+        list[str],
+        typer.Option("--set", help="A threshold, or a setting of the balance. May be given often."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Say what other thresholds or another mixture would give, from the ledgers alone."""
+    found = find_what_if(load_manifest(workspace), setting)
+    if as_json:
+        out.print_json(json.dumps(asdict(found)))
+        return
+    show_sections(out, what_if_sections(found))
