@@ -68,7 +68,7 @@ def stages(recipe: Recipe) -> list[str]:
         ("heuristics", "kind heuristics"),
         ("quality", "kind quality"),
         ("exact_dedupe", "exact_dedupe"),
-        ("near_dedupe", "kind quality near_dedupe"),
+        ("near_dedupe", "near_dedupe"),
         ("domain", "kind domain"),
         ("balance", "kind domain tokenize balance"),
         ("shard", "kind domain tokenize balance shard"),
