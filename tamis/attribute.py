@@ -2,8 +2,8 @@
 
 Thresholds and mixtures are changed one after the other in the ledgers of the corpus before, as
 long as no document comes alive that later stages never saw; those that are left are undone in the
-ledgers of the corpus after. What stands between the two ends, inputs and all that is measured, is one step,
-unless the workspaces' history holds a corpus with some of its causes.
+ledgers of the corpus after. What stands between the two ends, inputs and all that is
+measured, is one step, unless the workspaces' history holds a corpus with some of its causes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ are, stage by stage, and of every document three things are known:
 
 Where all three are the same the result is exact. A document that comes alive again, since a
 threshold was loosened, has no annotations of later stages: it is in ``maybe`` from there on. A
-stage that looks at the corpus may answer otherwise when other documents come to it: ``sensitivity.py``.
+stage that looks at the corpus may answer otherwise when other documents come to it: see
+``sensitivity.py``.
 
 In memory are about 20 bytes a document, and one part's annotations.
 """

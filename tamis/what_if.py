@@ -160,7 +160,7 @@ def check_decided(before: Entry, after: Entry, entries: Sequence[Entry]) -> None
     told = ".".join(("stages", before.name, *(place or ())))
     raise RecipeError(
         f"{told}: is no threshold: it changes what the stage measures, and only a build can say"
-        f" what comes of it (`tamis build RECIPE --set …`; what is there already is not computed again)."
+        f" what comes of it (`tamis build RECIPE --set …` computes nothing twice)."
         f" {_possible(entries)}"
     )
 
