@@ -41,9 +41,7 @@ def in_gate(gate: Gate, words: U64) -> set[int]:
 
 def counts_up_or_down(words: list[str]) -> bool:
     numbers = [int(word) for word in words if word.isdigit()]
-    return len(numbers) == len(words) and all(
-        abs(a - b) <= 1 for a, b in pairwise(numbers)
-    )
+    return len(numbers) == len(words) and all(abs(a - b) <= 1 for a, b in pairwise(numbers))
 
 
 def runs(words: list[str], n: int) -> list[tuple[str, ...]]:
