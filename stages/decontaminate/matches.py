@@ -38,11 +38,11 @@ hold its item the rarest of its n-grams stands (see ``frequency.py``), ``ngram_s
 of all. ``byte_start:byte_end`` is the span in the document in UTF-8 bytes."""
 
 
-def match_structs(found: Found, index: Index, counts: Counts | None) -> pa.StructArray:
-    """The matches as ``MATCH``. Without counts, no n-gram is known to stand anywhere else."""
+def match_structs(found: Found, index: Index, counts: Counts) -> pa.StructArray:
+    """The matches as ``MATCH``."""
     offsets, spans, sequences = index.offsets, index.spans, index.sequences
-    documents = np.zeros(len(found.row), np.int32) if counts is None else rarest(found, counts)
-    share = shares(documents, 0 if counts is None else counts.total)
+    documents = rarest(found, counts)
+    share = shares(documents, counts.total)
     named = sequences.take(pa.array(found.sequence))
     first = offsets[found.sequence] + found.item_start
     last = offsets[found.sequence] + found.item_end - 1

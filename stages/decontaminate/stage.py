@@ -145,18 +145,12 @@ class Decontaminate(Stage[DecontaminateConfig]):
         return all_rounds(corpus, files, measured, limits)
 
     def annotate(self, batch: Batch) -> pa.Table:
-        """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``).
-
-        They come from the rounds; without parts there were none, and the texts are matched here.
-        """
+        """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``), as the
+        rounds found them."""
         index = load_index(batch.artefacts["index"])
         texts = batch.table["text"]
-        counts = None
-        if "matches" in batch.artefacts:
-            counts = load_counts(batch.artefacts["counts"])
-            found = load_matches(batch.artefacts["matches"], batch.rows)
-        else:
-            found = self._find(texts, index)
+        counts = load_counts(batch.artefacts["counts"])
+        found = load_matches(batch.artefacts["matches"], batch.rows)
         rows = batch.table.num_rows
         matches = match_structs(found, index, counts)
         bounds = np.searchsorted(found.row, np.arange(rows + 1)).astype(np.int32)
@@ -176,23 +170,20 @@ class Decontaminate(Stage[DecontaminateConfig]):
             schema=self.columns,
         )
 
-    def _find(self, texts: pa.ChunkedArray, index: Index) -> Found:
-        return find_matches(*text_buffers(texts), index, MODES[self.config.mode])
-
     def _masks(
         self,
         texts: pa.ChunkedArray,
         found: Found,
         matches: pa.StructArray,
         index: Index,
-        counts: Counts | None,
+        counts: Counts,
     ) -> pa.Array:
         """``CUTS`` of every text; null where nothing is to be cut, or where cutting does not do."""
         if not self.may_cut():
             return pa.nulls(len(texts), CUTS)
 
         def search(left: pa.ChunkedArray) -> list[list[Span]]:
-            again = self._find(left, index)
+            again = find_matches(*text_buffers(left), index, MODES[self.config.mode])
             return self._spans(len(left), again, match_structs(again, index, counts))
 
         masks = mask_spans(texts, self._spans(len(texts), found, matches), search)

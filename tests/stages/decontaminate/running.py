@@ -61,7 +61,7 @@ class Running:
         """A documents part of texts."""
         name = f"parts/{fingerprint(list(texts))}.parquet"
         path = self.store.path(name)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         table = pa.table({"text": pa.array(texts, pa.large_string())})
         pq.write_table(table, path)
         return Part(index, name, "web", len(texts), sum(len(text.encode()) for text in texts))
@@ -79,8 +79,9 @@ class Running:
         ], artefacts
 
     def annotate(self, texts: Sequence[str]) -> pa.Table:
-        """The annotations of texts that are no part of a corpus: what the stage says of each."""
-        return self._annotate(texts, self.artefacts.shared)
+        """The annotations of texts that are a corpus by themselves."""
+        (annotations,), _ = self.annotate_parts([texts])
+        return annotations
 
     def _annotate(self, texts: Sequence[str], artefacts: Mapping[str, str]) -> pa.Table:
         return self.stage.annotate(
