@@ -28,12 +28,12 @@ import pyarrow as pa
 from benchmarks import leaks
 from benchmarks.decontamination_peers import BENCHMARKS, run_datatrove, run_decon
 from benchmarks.oracle import Match, Oracle
+from pipeline.text_buffers import text_buffers
 from stages.decontaminate import benchmark as reading
 from stages.decontaminate.index import Index, build_index
 from stages.decontaminate.match import find_matches
 from stages.decontaminate.rule import guilty
 from stages.decontaminate.window import MODES
-from stages.words import text_buffers
 
 MIN_LCS = 13
 SHORT_WORDS, COMMON_ITEMS = 5, 10

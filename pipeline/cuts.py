@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from manifests.schema import CUTS, EMPTY_AFTER_CUTS, KEEP
 from pipeline.stage import Verdicts
 from pipeline.store import Store
+from pipeline.text_buffers import text_buffers
 
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -161,12 +162,6 @@ def _spans(cuts: pa.ListArray) -> tuple[Ints, Ints, Ints]:
 
 
 def _buffers(texts: pa.ChunkedArray) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Ints]:
-    """UTF-8 bytes of a column of large strings, and offsets into them (rows + 1, int64) that
-    begin at 0."""
-    array = texts.combine_chunks().cast(pa.large_string())
-    _, offsets, data = array.buffers()
-    if len(array) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    places = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    content = np.frombuffer(data or b"", np.uint8)[places[0] : places[-1]]
-    return content, places - places[0]
+    """``text_buffers`` without what stands before and after the rows: offsets begin at 0."""
+    data, offsets = text_buffers(texts)
+    return data[offsets[0] : offsets[-1]], offsets - offsets[0]

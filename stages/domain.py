@@ -19,7 +19,8 @@ from pipeline.compile import compiled
 from pipeline.corpus import Corpus
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, file_setting, setting
 from pipeline.task import Json, Receipt, Task, TaskRun
-from stages.words import I64, U8, U64, hash_words, mix, text_buffers
+from pipeline.text_buffers import text_buffers
+from stages.words import I64, U8, U64, hash_words, mix
 
 BOILERPLATE = "boilerplate"
 OTHER = "other"

@@ -25,6 +25,7 @@ from pipeline.stage import (
     setting,
     threshold,
 )
+from pipeline.text_buffers import text_buffers
 from stages.kind import KINDS
 
 if TYPE_CHECKING:
@@ -231,14 +232,8 @@ def cut_pieces(
     evenly, parted by spaces. Pieces begin after a space where one is near, and never inside a
     character; control characters become spaces.
     """
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    array = array.cast(pa.large_string())
-    rows = len(array)
-    if rows == 0:
-        return pa.array([], pa.large_string()), []
-    _, offsets, data = array.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + rows + 1]
-    text = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    text, bounds = text_buffers(texts)
+    rows = len(texts)
     lines = np.zeros(int(np.minimum(np.diff(bounds), pieces * (piece_bytes + 1)).sum()), np.uint8)
     ends = np.zeros(rows + 1, np.int64)
     owners = np.zeros(rows, np.int64)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Offsets = np.ndarray[Any, np.dtype[np.int64]]
@@ -80,14 +81,9 @@ def measure_lines(texts: pa.ChunkedArray | pa.Array) -> Matrix:
     class among the shares. Comment lines count as code where other code stands, and as prose
     where it does not.
     """
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    array = array.cast(pa.large_string())
-    found = np.zeros((len(array), len(STATISTICS) + 1), np.float64)
-    if len(array):
-        _, offsets, data = array.buffers()
-        bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-        text = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-        _measure_batch(text, bounds, _CLASSES, _KEYWORD_CODES, _DIRECTIVE_CODES, found)
+    data, offsets = text_buffers(texts)
+    found = np.zeros((len(texts), len(STATISTICS) + 1), np.float64)
+    _measure_batch(data, offsets, _CLASSES, _KEYWORD_CODES, _DIRECTIVE_CODES, found)
     return found
 
 

@@ -29,6 +29,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 
 U8 = np.ndarray[Any, np.dtype[np.uint8]]
 U16 = np.ndarray[Any, np.dtype[np.uint16]]
@@ -337,28 +338,6 @@ def scan_words(
             ends[count] = last - start
         count += 1
     return count
-
-
-def text_buffers(text: pa.ChunkedArray | pa.Array) -> tuple[U8, I64]:
-    """The bytes of a column of strings and the offsets of its rows in them (int64, rows + 1).
-
-    A large string column of one chunk is not copied. Raises ValueError when a row is null.
-    """
-    if text.null_count:
-        raise ValueError("the column of texts has null rows; give every document a text")
-    if isinstance(text, pa.ChunkedArray):
-        text = text.chunk(0) if text.num_chunks == 1 else text.combine_chunks()
-    if isinstance(text, pa.ChunkedArray):
-        text = pa.concat_arrays(text.chunks) if text.num_chunks else pa.array([], text.type)
-    if not pa.types.is_large_string(text.type):
-        text = text.cast(pa.large_string())
-    _, offset_buffer, data_buffer = text.buffers()
-    if len(text) == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    offsets = np.frombuffer(offset_buffer, np.int64)[text.offset : text.offset + len(text) + 1]
-    if data_buffer is None:
-        return np.zeros(0, np.uint8), offsets
-    return np.frombuffer(data_buffer, np.uint8), offsets
 
 
 def hash_words(text: pa.ChunkedArray | pa.Array) -> Words:

@@ -21,11 +21,12 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 from stages.decontaminate.benchmark import Sequence as BenchmarkSequence
 from stages.decontaminate.gate import I32, WHOLE, Gate, make_gate
 from stages.decontaminate.markup import without_markup
 from stages.decontaminate.ngrams import all_grams, digests, group, heads, items_with, sort_pairs
-from stages.words import I64, U8, U64, Words, hash_words, text_buffers
+from stages.words import I64, U8, U64, Words, hash_words
 
 Json = Any
 

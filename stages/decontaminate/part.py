@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
+from pipeline.text_buffers import text_buffers
 from stages.decontaminate.frequency import count_documents
 from stages.decontaminate.hits import Seen
 from stages.decontaminate.index import load_index
 from stages.decontaminate.match import Found, find_matches
 from stages.decontaminate.window import MODES
-from stages.words import I64, text_buffers
+from stages.words import I64
 
 Json = Any
 

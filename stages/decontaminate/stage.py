@@ -13,6 +13,7 @@ from pydantic import model_validator
 from manifests.schema import CUTS, KEEP, ROLE, ROLE_MATCHES
 from pipeline.corpus import Corpus
 from pipeline.stage import Batch, Stage, StageConfig, Verdicts, setting, threshold
+from pipeline.text_buffers import text_buffers
 from stages.decontaminate.benchmark import BenchmarkConfig
 from stages.decontaminate.frequency import Counts, is_common, load_counts
 from stages.decontaminate.hits import Booleans
@@ -24,7 +25,6 @@ from stages.decontaminate.part import load_matches
 from stages.decontaminate.rounds import Round, all_rounds
 from stages.decontaminate.rule import guilty, least_ratio
 from stages.decontaminate.window import MODES
-from stages.words import text_buffers
 
 Json = Any
 

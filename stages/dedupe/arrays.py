@@ -35,22 +35,6 @@ def load(path: Path) -> np.ndarray[Any, Any]:
         ) from error
 
 
-def text_buffers(column: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Ints]:
-    """The UTF-8 bytes (uint8) and offsets (int64, rows + 1) of a column of strings, no copy where
-    it is one chunk of large strings. Offsets need not start at 0."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    array = column.cast(pa.large_string())
-    # read-only as Arrow's own buffers are: compiled functions are compiled once for both kinds
-    nothing = np.frombuffer(b"", np.uint8)
-    if len(array) == 0:
-        return nothing, np.frombuffer(bytes(8), np.int64)
-    _, offsets, data = array.buffers()
-    positions = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
-    content = nothing if data is None else np.frombuffer(data, np.uint8)
-    return content, positions
-
-
 def id_bytes(column: pa.ChunkedArray | pa.Array) -> Bytes:
     """Document ids as uint8, shape (rows, 16)."""
     if isinstance(column, pa.ChunkedArray):

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Ints, Words64, text_buffers
+from pipeline.text_buffers import text_buffers
+from stages.dedupe.arrays import Bytes, Ints, Words64
 from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
 
 # MurmurHash3_x64_128 (Appleby 2011, public domain): constants of the algorithm

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Ints, Words32, Words64, text_buffers
+from pipeline.text_buffers import text_buffers
+from stages.dedupe.arrays import Bytes, Ints, Words32, Words64
 from stages.dedupe.shingles import shingle
 from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
 

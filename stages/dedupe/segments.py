@@ -9,7 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Flags, Ints, Words64, text_buffers
+from pipeline.text_buffers import text_buffers
+from stages.dedupe.arrays import Bytes, Flags, Ints, Words64
 from stages.dedupe.hashing import hash_texts, hash_words
 from stages.dedupe.tokens import mix
 

@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Ints, Words64, text_buffers
+from pipeline.text_buffers import text_buffers
+from stages.dedupe.arrays import Bytes, Ints, Words64
 from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, mix, token_tables, tokenize
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the rolling polynomial

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 from stages.heuristics.characters import ALPHA, DIGIT, PUNCTUATION, UNSPACED, character_flags
 from stages.heuristics.lines import (
     Phrases,
@@ -99,19 +100,6 @@ _HAN_FIRST, _HAN_LAST = 0x20000, 0x3FFFF
 @lru_cache(maxsize=1)
 def _stop_word_hashes() -> Hashes:
     return hashes_of(list(STOP_WORDS))
-
-
-def text_buffers(texts: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Offsets]:
-    """UTF-8 bytes and offsets (rows + 1) of a large_string column, without copying one chunk."""
-    array = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    if array.type != pa.large_string():
-        array = array.cast(pa.large_string())
-    _, offsets, data = array.buffers()
-    rows = len(array)
-    if rows == 0:
-        return np.zeros(0, np.uint8), np.zeros(1, np.int64)
-    bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + rows + 1]
-    return (np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)), bounds
 
 
 def measure(texts: pa.ChunkedArray | pa.Array, *, terminal_only: bool = False) -> Matrix:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from classifiers.prior import STATISTICS, StopWords, word_hash
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Longs = np.ndarray[Any, np.dtype[np.int64]]
@@ -40,7 +41,7 @@ def text_statistics(
     the stop-word share (the prior reads NaN as "says nothing"); with None or ``und`` the best
     fitting list counts.
     """
-    offsets, data = text_buffers(text)
+    data, offsets = text_buffers(text.fill_null(""))
     documents = len(offsets) - 1
     lists = {language: index for index, language in enumerate(stop_words.languages)}
     which = np.array(
@@ -57,25 +58,6 @@ def text_statistics(
     scales = np.array(stop_words.scales, np.float64)
     _measure(data, offsets, which, keys, masks, scales, result)
     return result
-
-
-def text_buffers(text: pa.Array | pa.ChunkedArray) -> tuple[Longs, Bytes]:
-    """The (documents + 1) byte offsets and the UTF-8 bytes of a string column; null reads as empty.
-
-    Zero-copy for a ``large_string`` array in one chunk without nulls.
-    """
-    if isinstance(text, pa.ChunkedArray):
-        text = text.combine_chunks()
-    if text.type != pa.large_string():
-        text = text.cast(pa.large_string())
-    if text.null_count:
-        text = text.fill_null("")
-    if len(text) == 0:
-        return np.zeros(1, np.int64), np.zeros(1, np.uint8)
-    _, offsets, data = text.buffers()
-    starts = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1]
-    empty = data is None or data.size == 0
-    return starts, np.zeros(1, np.uint8) if empty else np.frombuffer(data, np.uint8)
 
 
 def _stop_table(stop_words: StopWords) -> tuple[Words, Longs]:

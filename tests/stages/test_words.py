@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.words import alphabet, hash_words, scan_words, text_buffers, word_capacity
+from pipeline.text_buffers import text_buffers
+from stages.words import alphabet, hash_words, scan_words, word_capacity
 
 _SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "BOPOMOFO")
 

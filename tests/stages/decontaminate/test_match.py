@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.text_buffers import text_buffers
 from stages.decontaminate.benchmark import Sequence
 from stages.decontaminate.index import Index, build_index, load_index, save_index
 from stages.decontaminate.match import FLOOR_RATIO, MAX_MATCHES, Found, find_matches
 from stages.decontaminate.window import MODES, Mode
-from stages.words import text_buffers
 from tests.stages.decontaminate.test_lcs import lcs_length
 
 SHORT = 3

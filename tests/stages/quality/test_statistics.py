@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from classifiers.prior import STATISTICS, load_prior, unscaled_stop_words
 from classifiers.report_card import auc, auc_among_like_length
+from pipeline.text_buffers import text_buffers
 from stages.quality.fit_prior import cross_validate, read_lines
 from stages.quality.report import prior_scores
-from stages.quality.statistics import WINDOW, text_buffers, text_statistics
+from stages.quality.statistics import WINDOW, text_statistics
 
 PLAIN = unscaled_stop_words()
 ENGLISH = set(PLAIN.words[PLAIN.languages.index("en")])
@@ -95,7 +96,7 @@ def test_a_document_is_measured_alone(texts: list[str], data: st.DataObject) -> 
 def test_slices_chunks_and_nulls_are_read_as_they_stand() -> None:
     texts = ["first.", None, "second, longer text!", "third"]
     whole = pa.array(texts, pa.large_string())
-    offsets, data = text_buffers(whole.slice(2, 2))
+    data, offsets = text_buffers(whole.slice(2, 2))
     assert bytes(data[offsets[0] : offsets[1]]).decode() == "second, longer text!"
     chunked = pa.chunked_array([whole.slice(0, 1), whole.slice(1)])
     np.testing.assert_array_equal(
