@@ -26,18 +26,13 @@ from manifests.schema import KEEP
 from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
-from tamis import api, compare, reports
-from tamis.benchmarks import benchmark_settings, sample_benchmarks
+from tamis import api, compare_commands, options, report_commands, reports
+from tamis.benchmarks_option import benchmark_settings, sample_benchmarks, tell_unrecognised
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
 from tamis.sampling import sample_recipe
 from tamis.story import show_story, stories_data, witnesses_of
-from tamis.summary import (
-    show_build,
-    show_places,
-    show_plan,
-    show_verification,
-)
+from tamis.summary import show_build, show_places, show_plan, show_verification
 
 app = typer.Typer(
     name="tamis",
@@ -148,15 +143,15 @@ def run(
             " contamination are shown.",
         ),
     ] = None,
-    clusters: reports.Clusters = 10,
-    members: reports.Members = 5,
-    compared: reports.Compared = False,
-    benchmarks: reports.Benchmarks = None,
-    hits: reports.Hits = 20,
-    test_side: reports.TestSide = False,
-    contained: reports.ContainedFile = None,
-    clean: reports.CleanFile = None,
-    as_json: reports.AsJson = False,
+    clusters: options.Clusters = 10,
+    members: options.Members = 5,
+    compared: options.Compared = False,
+    benchmarks: options.Benchmarks = None,
+    hits: options.Hits = 20,
+    test_side: options.TestSide = False,
+    contained: options.ContainedFile = None,
+    clean: options.CleanFile = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Try one stage on a few files: a table of what was kept and dropped, with reasons.
 
@@ -165,7 +160,7 @@ def run(
     """
     folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
-    reports.tell_unrecognised(benchmarks or [])
+    tell_unrecognised(benchmarks or [])
     try:
         checked = sample_recipe(stage, files, recipe, folder, settings)
         wishes = reports.Wishes(clusters, members, compared, hits, test_side, contained, clean)
@@ -221,7 +216,7 @@ def _stories(folder: Path, stage: str, rows: int) -> Iterator[Story]:
 @app.command()
 @told_plainly
 def explain(
-    workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
+    workspace: options.Workspace,
     document: Annotated[
         str | None, typer.Argument(help="Its id, locator, URL, or a piece of its text.")
     ] = None,
@@ -240,8 +235,8 @@ def explain(
     seed: Annotated[
         int, typer.Option(help="With --reason: another number chooses other documents.")
     ] = 0,
-    compared: reports.Compared = False,
-    as_json: reports.AsJson = False,
+    compared: options.Compared = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Follow one document through every stage, with scores, thresholds and witnesses.
 
@@ -267,17 +262,15 @@ def explain(
         show_story(out, story, witnesses)
 
 
-app.command()(told_plainly(reports.clusters))
-app.command()(told_plainly(reports.contamination))
-
-
-app.command()(told_plainly(compare.diff))
-app.command(name="what-if")(told_plainly(compare.what_if))
+app.command()(told_plainly(report_commands.clusters))
+app.command()(told_plainly(report_commands.contamination))
+app.command()(told_plainly(compare_commands.diff))
+app.command(name="what-if")(told_plainly(compare_commands.what_if))
 
 
 @app.command()
 @told_plainly
-def show(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) -> None:
+def show(workspace: options.Workspace) -> None:
     """Show the summary of the last build again."""
     built = last_build(workspace)
     show_build(out, built.manifest, built.steps, built.seconds)
@@ -286,7 +279,7 @@ def show(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) 
 
 @app.command()
 @told_plainly
-def verify(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]) -> None:
+def verify(workspace: options.Workspace) -> None:
     """Check every checksum, every row count, and that no document was lost."""
     result = api.verify(workspace)
     show_verification(out, result)
@@ -298,7 +291,7 @@ def verify(workspace: Annotated[Path, typer.Argument(help="A built workspace.")]
 @told_plainly
 def train(
     context: typer.Context,
-    workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
+    workspace: options.Workspace,
     output: Annotated[
         Path | None, typer.Option("--out", help="Checkpoints. Default: WORKSPACE/training-runs.")
     ] = None,

@@ -12,8 +12,8 @@ from rich.text import Text
 from manifests.clusters import Cluster, Member
 from manifests.documents import Document, find_documents
 from manifests.manifest import Manifest
-from tamis.differences import differences, show_differences
 from tamis.printable import one_line
+from tamis.word_diff import differences, show_differences
 
 _FIRST_WORDS = 80
 """Characters shown of the beginning of a document."""

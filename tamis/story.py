@@ -14,8 +14,8 @@ from manifests.documents import Document, find_documents
 from manifests.explain import Story
 from manifests.manifest import Manifest
 from manifests.schema import KEEP
-from tamis.differences import differences, show_differences
 from tamis.printable import one_line
+from tamis.word_diff import differences, show_differences
 
 _CUTS = 20
 """Cuts shown of a document; the rest are added up."""

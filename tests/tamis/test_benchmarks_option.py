@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.recipe import RecipeError
-from tamis.benchmarks import benchmark_settings, find_benchmarks, unrecognised
+from tamis.benchmarks_option import benchmark_settings, find_benchmarks, unrecognised
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from manifests.attribution import Attribution
 from manifests.diff import Diff, diff_manifests
 from manifests.gate import GateError, check
 from manifests.manifest import Manifest
-from tamis.attribute import attribution
+from tamis.attribution import attribution
 from tamis.cli import app
 from tests.small_corpus import write_small_corpus
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,11 +14,12 @@ from manifests.documents import Document, find_documents
 from manifests.gate import GateError, check
 from manifests.manifest import Manifest, load_manifest
 from pipeline.recipe import RecipeError
-from tamis.attribute import attribution
+from tamis.attribution import attribution
 from tamis.console import err, out
-from tamis.diff_view import as_html, as_markdown, diff_sections, show_sections, what_if_sections
-from tamis.reports import AsJson
+from tamis.diff_tables import diff_sections, what_if_sections
+from tamis.options import AsJson, Workspace
 from tamis.revisions import find_manifest
+from tamis.tables import as_html, as_markdown, show_sections
 from tamis.what_if import what_if as find_what_if
 
 MET = 3
@@ -102,7 +102,7 @@ def _texts(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]
 
 
 def what_if(
-    workspace: Annotated[Path, typer.Argument(help="A built workspace.")],
+    workspace: Workspace,
     setting: Annotated[
         list[str],
         typer.Option("--set", help="A threshold, or a setting of the balance. May be given often."),

@@ -1,39 +1,22 @@
-"""A diff, or an answer of what-if, as tables: for the terminal, a pull request, a browser."""
+"""What the tables of a diff and of an answer of what-if say."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
-
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from manifests.attribution import Attribution
 from manifests.diff import Diff
 from manifests.documents import Document
 from manifests.effects import Amount, GroupEffect
 from tamis.printable import one_line
+from tamis.tables import Section
 from tamis.what_if import WhatIf
 
 GROUPS = 12
 """Groups shown of one dimension, those that moved most; JSON has all."""
 _PARTS = 4
 """Groups of one dimension that are attributed to causes."""
-
-
-@dataclass(frozen=True)
-class Section:
-    """One table, with a title and sentences below it. The first ``words`` columns are words."""
-
-    title: str
-    headers: tuple[str, ...] = ()
-    rows: Sequence[tuple[str, ...]] = ()
-    notes: list[str] = field(default_factory=list)
-    words: int = 1
 
 
 def diff_sections(diff: Diff, texts: Mapping[str, Document] | None = None) -> Iterator[Section]:
@@ -127,7 +110,6 @@ def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
 
 def _attributed(found: Attribution, diff: Diff) -> Section:
     """By cause, its part of the change in documents, tokens, and the shares that moved most."""
-    shown: list[GroupEffect] = []
     dimensions = [group.dimension for group in diff.groups]
     preferred = next((d for d in ("domain", "kind", "source") if d in dimensions), None)
     shown = [g for g in diff.groups if g.dimension == preferred][:_PARTS]
@@ -207,88 +189,6 @@ def what_if_sections(found: WhatIf) -> Iterator[Section]:
         )
     yield Section("Documents by stage", ("stage", "in", "kept", "kept, bounds"), stages)
     yield from group_sections(found.groups)
-
-
-def show_sections(console: Console, sections: Iterator[Section]) -> None:
-    """Prints tables on a terminal."""
-    for section in sections:
-        if section.headers:
-            table = Table(box=box.SIMPLE_HEAD, title=escape(section.title), title_justify="left")
-            for number, header in enumerate(section.headers):
-                justify = "left" if number < section.words else "right"
-                table.add_column(
-                    escape(header),
-                    justify="left" if justify == "left" else "right",
-                    overflow="fold",
-                )
-            for row in section.rows:
-                table.add_row(*(escape(cell) for cell in row))
-            console.print(table)
-        else:
-            console.print(section.title, markup=False)
-        for note in section.notes:
-            console.print(note, markup=False, highlight=False, style="dim")
-
-
-def as_markdown(sections: Iterator[Section]) -> str:
-    """The tables for a pull request."""
-    lines: list[str] = []
-    for section in sections:
-        lines += [f"### {_plain(section.title)}", ""]
-        if section.headers and section.rows:
-            marks = (":--" if n < section.words else "--:" for n in range(len(section.headers)))
-            lines += [_row(section.headers), _row(tuple(marks), raw=True)]
-            lines += [_row(row) for row in section.rows]
-            lines.append("")
-        lines += [f"- {_plain(note.strip())}" for note in section.notes]
-        lines += [""] * bool(section.notes)
-    return "\n".join(lines)
-
-
-def _row(cells: Sequence[str], raw: bool = False) -> str:
-    return f"| {' | '.join(cell if raw else _plain(cell) for cell in cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: what was crawled must not become a link or a tag."""
-    flat = html.escape(one_line(text, 400), quote=False)
-    return "".join(f"\\{c}" if c in "\\`*_[]|#!~@" else c for c in flat)
-
-
-def as_html(title: str, sections: Iterator[Section]) -> str:
-    """One self-contained page, light and dark."""
-    body = []
-    for section in sections:
-        body.append(f"<h2>{html.escape(section.title)}</h2>")
-        if section.headers and section.rows:
-            head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in section.headers)
-            rows = "".join(
-                "<tr>"
-                + "".join(
-                    f"<td{'' if n < section.words else ' class=n'}>{html.escape(cell)}</td>"
-                    for n, cell in enumerate(row)
-                )
-                + "</tr>"
-                for row in section.rows
-            )
-            body.append(
-                f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-            )
-        body += [f"<p>{html.escape(note)}</p>" for note in section.notes]
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<h1>{html.escape(title)}</h1>{''.join(body)}</html>\n"
-    )
-
-
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;"
-    "margin:2rem auto;padding:0 1rem}div{overflow-x:auto}table{border-collapse:collapse}"
-    "th,td{padding:.25rem .75rem;text-align:left;border-bottom:1px solid #8884}"
-    ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}p{margin:.2rem 0}"
-)
 
 
 def _value(value: Any) -> str:

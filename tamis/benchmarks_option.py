@@ -10,6 +10,7 @@ from pipeline.recipe import Recipe, RecipeError
 from stages.decontaminate.benchmark import BenchmarkConfig
 from stages.decontaminate.registry import DEFINITIONS, definition
 from stages.decontaminate.stage import DecontaminateConfig
+from tamis.console import err
 
 _SPLITS = ("_test", "_validation", "_val", "_dev", "_sample")
 """Ends of file names that say which part of a benchmark they hold. ``_train`` is not among them:
@@ -99,6 +100,18 @@ def unrecognised(given: Sequence[str]) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.is_file() and not path.name.startswith(".") and _recognised(path) is None
     ]
+
+
+def tell_unrecognised(benchmarks: Sequence[str]) -> None:
+    """Says which files of the folders given are no benchmarks by their names."""
+    left_out = unrecognised(benchmarks)
+    if left_out:
+        err.print(
+            f"Left out, no benchmark by its name: {', '.join(path.name for path in left_out)}."
+            " NAME=PATH takes one in.",
+            highlight=False,
+            style="dim",
+        )
 
 
 def _existing(text: str, path: str) -> Path:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tamis.differences import (
+from tamis.word_diff import (
     MOST_WORDS,
     Differences,
     differences,
