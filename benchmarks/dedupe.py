@@ -43,7 +43,8 @@ from benchmarks.vocabulary import sample_vocabulary
 from pipeline.corpus import Part
 from pipeline.engines.local import LocalEngine
 from pipeline.store import Store
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from stages.dedupe.shingles import shingle_sets
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]

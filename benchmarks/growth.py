@@ -41,7 +41,8 @@ from pipeline.stage import Stage
 from pipeline.store import Store
 from stages.dedupe.exact import ExactDedupe, ExactDedupeConfig
 from stages.dedupe.minhash import collision_probability
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 
 WORKERS = 2
 PART_ROWS = 50_000

@@ -35,7 +35,8 @@ import numpy as np
 import pyarrow as pa
 
 from stages.dedupe.minhash import collision_probability
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from stages.dedupe.shingles import shingle_sets
 from tests.stages.dedupe.driver import Text, run_stage
 from tests.stages.dedupe.languages import edited, read_languages

@@ -20,8 +20,9 @@ from benchmarks.rounds import Ran, run_rounds
 from benchmarks.vocabulary import own_vocabulary
 from pipeline.engines.local import LocalEngine
 from pipeline.store import Store
-from stages.dedupe import exchange, listing, order
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe import exchange, listing, rank
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from stages.ingest.config import IngestConfig
 
 SMALLER = 1000
@@ -33,7 +34,7 @@ WORDS = 300, 660
 NOT_EXCHANGED = ("sketch/rows.npy", "sketch/minima.npy", "decide", "signatures")
 """What no other task of the same run reads, but the last: rows, minima, and the results."""
 HELD = {
-    "order": ("documents", order.RANKED_AT_ONCE, 100),
+    "order": ("documents", rank.RANKED_AT_ONCE, 100),
     "pairs": ("band keys", NearDedupe.keys_per_partition, 50),
     "clusters": ("similar pairs", NearDedupe.pairs_per_cluster_task, 100),
 }
@@ -67,8 +68,8 @@ def run_small(documents: int, limit: int) -> tuple[Ran, float]:
     }
     stage: Any = type("SmallNearDedupe", (NearDedupe,), limits)
     # read by the driver and by tasks, which all run in this process
-    vars(order)["RANKED_AT_ONCE"] //= limit
-    vars(order)["_SAMPLED"] = 16
+    vars(rank)["RANKED_AT_ONCE"] //= limit
+    vars(rank)["_SAMPLED"] = 16
     vars(exchange)["SAMPLE_STEP"] = 16
     vars(listing)["LISTED_INLINE"] //= limit
     with tempfile.TemporaryDirectory() as folder:

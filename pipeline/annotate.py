@@ -182,7 +182,8 @@ def _write_annotations(
     table = pa.table(columns)
     cuts = united_cuts(run.store, before) if stage.reads_cuts else None
     pieces = []
-    for rows in _batches(text["text"], alive):
+    reads_text = "text" in stage.document_columns
+    for rows in _batches(text["text"], alive) if reads_text else [alive]:
         chosen = pa.array(rows)
         cut = None if cuts is None else cuts.take(chosen)
         annotated = stage.annotate(Batch(table.take(chosen), rows, artefacts, cut))

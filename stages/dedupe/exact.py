@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import model_validator
 
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus, open_view
@@ -20,22 +19,19 @@ from stages.dedupe.exchange import buckets, gather
 from stages.dedupe.hashing import hash_texts, hash_words
 from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.order import (
-    DEFAULT_ORDER,
-    ORDER_ABOUT,
-    Key,
-    check_order,
+    SurvivorOrder,
     effective_order,
     order_arguments,
-    ranking_rounds,
     write_order,
 )
 from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_rounds, decisions_for
+from stages.dedupe.rank import ranking_rounds
 from stages.dedupe.ranking import Ranking
 
 Json = Any
 
 
-class ExactDedupeConfig(StageConfig):
+class ExactDedupeConfig(SurvivorOrder):
     """What makes two texts one, and which of the documents is kept."""
 
     normalization: Literal["none", "text"] = setting(
@@ -43,15 +39,6 @@ class ExactDedupeConfig(StageConfig):
         about="`none`: equal byte for byte. `text`: equal words in equal order, where case, width,"
         " punctuation, spaces and markup do not matter and numbers do.",
     )
-    order: tuple[Key, ...] = setting(DEFAULT_ORDER, about=ORDER_ABOUT)
-    source_priority: tuple[str, ...] = setting(
-        (), about="Sources, best first, for `source_priority` in `order`; others come after them."
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> ExactDedupeConfig:
-        check_order(self.order, self.source_priority)
-        return self
 
 
 class ExactDedupe(Stage[ExactDedupeConfig]):
@@ -80,7 +67,7 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
         arguments: dict[str, Json] = {"normalization": config.normalization}
         if config.normalization == "text":
             arguments["unicode"] = UNICODE_VERSION
-        keys = effective_order(corpus, config.order, config.source_priority)
+        keys = effective_order(corpus, config)
         sketches = yield [
             corpus.task(
                 "stages.dedupe.exact:sketch_part",

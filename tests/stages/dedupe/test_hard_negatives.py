@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from tests.stages.dedupe import oracle, templates
 from tests.stages.dedupe.driver import Result, Text, run_stage
 

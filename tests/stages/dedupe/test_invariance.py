@@ -19,7 +19,8 @@ from pipeline.engines.local import LocalEngine
 from pipeline.store import Store
 from pipeline.task import Receipt, Task
 from stages.dedupe.exact import ExactDedupe, ExactDedupeConfig
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from tests.stages.dedupe import oracle
 from tests.stages.dedupe.driver import Result, Text, corpus_of, run_rounds, run_stage, table_of
 from tests.stages.dedupe.recall import planted, resolved, too_few

@@ -13,7 +13,8 @@ import pytest
 
 from stages.dedupe.arrays import Words64
 from stages.dedupe.minhash import collision_probability
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from stages.dedupe.shingles import jaccard, shingle_sets
 from tests.stages.dedupe import oracle
 from tests.stages.dedupe.driver import Text, run_stage

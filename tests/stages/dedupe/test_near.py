@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from manifests.schema import ROLE, ROLE_DOCUMENT
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from tests.stages.dedupe import oracle
 from tests.stages.dedupe.driver import Result, Text, corpus_of, run_rounds, run_stage, table_of
 
@@ -123,8 +124,8 @@ def test_parts_order_and_partitions_change_nothing(
     monkeypatch.setattr(NearDedupe, "pairs_per_task", 300)
     monkeypatch.setattr(NearDedupe, "pairs_per_cluster_task", 100)
     monkeypatch.setattr("stages.dedupe.exchange.SAMPLE_STEP", 16)
-    monkeypatch.setattr("stages.dedupe.order.RANKED_AT_ONCE", 40)
-    monkeypatch.setattr("stages.dedupe.order._SAMPLED", 4)
+    monkeypatch.setattr("stages.dedupe.rank.RANKED_AT_ONCE", 40)
+    monkeypatch.setattr("stages.dedupe.rank._SAMPLED", 4)
     monkeypatch.setattr("stages.dedupe.listing.LISTED_INLINE", 2)
     monkeypatch.setattr("stages.dedupe.verify._GATHERED_SHINGLES", 2000)
     rng.shuffle(books)

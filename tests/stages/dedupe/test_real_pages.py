@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from stages.dedupe.near import NearDedupe, NearDedupeConfig
+from stages.dedupe.near import NearDedupe
+from stages.dedupe.near_config import NearDedupeConfig
 from stages.dedupe.shingles import jaccard, shingle_sets
 from tests.stages.dedupe.driver import Result, Text, run_stage
 
