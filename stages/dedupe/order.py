@@ -1,4 +1,4 @@
-"""The survivor order: who is kept before whom, from a document's own properties and its id alone."""
+"""The survivor order: who is kept before whom, from a document's properties and its id alone."""
 
 from __future__ import annotations
 
