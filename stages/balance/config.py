@@ -85,16 +85,22 @@ class MixtureConfig(StageConfig):
 
     def stated_as(self) -> str | None:
         """The way in which the mixture is stated, or None."""
-        stated = [name for name in STATEMENTS if getattr(self, name) not in (None, False)]
-        return stated[0] if stated else None
+        return next(iter(self._statements()), None)
+
+    def reads_by_weight(self) -> bool:
+        """Whether weights are read as epochs, whatever that adds up to."""
+        return self.tokens == "all" and self.stated_as() in (None, "weights")
 
     def named_groups(self) -> set[str]:
         """The groups that it names."""
         return {*(self.weights or {}), *(self.targets or {}), *self.caps}
 
+    def _statements(self) -> list[str]:
+        return [name for name in STATEMENTS if getattr(self, name) not in (None, False)]
+
     @model_validator(mode="after")
     def _check_mixture(self) -> Self:
-        stated = [name for name in STATEMENTS if getattr(self, name) not in (None, False)]
+        stated = self._statements()
         if len(stated) > 1:
             raise ValueError(
                 f"give {' or '.join(f'`{name}`' for name in stated)}, not both. Remove one of them."

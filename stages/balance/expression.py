@@ -224,18 +224,14 @@ def _search(node: Operation, operands: Sequence[Typed]) -> Typed:
 
 _Compiler = Callable[[Operation, Sequence[Typed]], Typed]
 
-_FUNCTIONS: dict[str, _Compiler] = {
-    "band": _band,
-    "coalesce": _coalesce,
-    "contains": _search,
-    "starts_with": _search,
-}
-
 _OPERATIONS: dict[str, _Compiler] = {
     **dict.fromkeys(COMPARISONS, _compare),
     **dict.fromkeys("+-*/", _calculate),
     **dict.fromkeys(("and", "or", "not"), _combine),
     "in": _is_in,
     "is null": _is_null,
-    **_FUNCTIONS,
+    "band": _band,
+    "coalesce": _coalesce,
+    "contains": _search,
+    "starts_with": _search,
 }

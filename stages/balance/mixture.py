@@ -40,14 +40,14 @@ def exact(number: float | str) -> Fraction:
 
 
 def weighted_shares(
-    sizes: Mapping[str, Fraction], weights: Mapping[str, float], default_weight: float = 1.0
+    sizes: Mapping[str, Fraction], weights: Mapping[str, float]
 ) -> dict[str, Fraction]:
     """Asked shares from multipliers on natural shares: p_i ∝ w_i·n_i. They sum to 1.
 
-    ``sizes`` are tokens by group; groups without a weight have ``default_weight``. Raises
-    ValueError when nothing would be left.
+    ``sizes`` are tokens by group; groups without a weight have 1. Raises ValueError when nothing
+    would be left.
     """
-    wanted = {name: exact(weights.get(name, default_weight)) * size for name, size in sizes.items()}
+    wanted = {name: exact(weights.get(name, 1.0)) * size for name, size in sizes.items()}
     return _normalised(wanted, "every group of the corpus has weight 0 or no tokens")
 
 
@@ -99,13 +99,11 @@ def _normalised(wanted: Mapping[str, Fraction], otherwise: str) -> dict[str, Fra
     return {name: wanted[name] / total for name in sorted(wanted)}
 
 
-def fill(
-    asked: Mapping[K, Fraction], capacity: Mapping[K, int], budget: int | Fraction
-) -> dict[K, int]:
+def fill(asked: Mapping[K, Fraction], capacity: Mapping[K, int], budget: int) -> dict[K, int]:
     """Whole tokens a group by water-filling: in proportion to ``asked`` (≥ 0, any sum), at most
     ``capacity``, in all ``budget``, or less where even all wanted groups cannot hold it."""
     wanted = sorted(key for key in asked if asked[key] > 0 and capacity[key] > 0)
-    total = min(math.floor(budget), sum(capacity[key] for key in wanted))
+    total = min(budget, sum(capacity[key] for key in wanted))
     # A group is full when λ·w ≥ capacity, so groups fill in the order of capacity / w.
     order = sorted(wanted, key=lambda key: Fraction(capacity[key]) / asked[key])
     left, weight = Fraction(total), sum((asked[key] for key in wanted), Fraction(0))

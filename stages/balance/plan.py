@@ -44,10 +44,6 @@ class PhasePlan:
             amounts[group] += amount
         return amounts
 
-    def reads_by_weight(self) -> bool:
-        """Whether weights are read as epochs, whatever that adds up to."""
-        return self.mixture.tokens == "all" and self.mixture.stated_as() in (None, "weights")
-
 
 def plan_phases(config: BalanceConfig, tokens: Mapping[Cell, int]) -> list[PhasePlan]:
     """The plan of every phase, in order, for the tokens of every cell.
@@ -89,8 +85,7 @@ def _plan_phase(
         empty = dict.fromkeys(tokens, 0)
         return PhasePlan(mixture, nothing, nothing, capacity, starts, empty)
     targets = asked_shares(config, mixture, sizes)
-    weights = {group: targets[group] / (size / total) for group, size in sizes.items() if size}
-    if mixture.tokens == "all" and mixture.stated_as() in (None, "weights"):
+    if mixture.reads_by_weight():
         given = config.asked_weights(mixture)
         weights = {group: exact(given.get(group, 1.0)) for group in sizes}
         amounts = {
@@ -103,7 +98,10 @@ def _plan_phase(
     for group, amount in fill(targets, capacity, budget).items():
         cells = {cell: size for cell, size in counted.items() if cell[0] == group}
         amounts |= fill(cells, room, amount)
-    weights = {group: weights.get(group, Fraction(0)) for group in sizes}
+    weights = {
+        group: targets[group] * total / size if size else Fraction(0)
+        for group, size in sizes.items()
+    }
     return PhasePlan(mixture, weights, targets, capacity, starts, amounts)
 
 

@@ -50,13 +50,10 @@ def sum_reached(counted: Iterable[Sequence[Json]], phases: int) -> dict[str, Rea
 
 def group_weights(plans: Sequence[PhasePlan]) -> dict[str, float]:
     """By group: asked share over natural share, over all phases by their planned tokens."""
-    total = {plan_index: _total(plan) for plan_index, plan in enumerate(plans)}
-    everything = sum(total.values())
+    everything = sum(_total(plan) for plan in plans)
     return {
-        group: _rounded(
-            _part(sum(p.weights[group] * total[n] for n, p in enumerate(plans)), everything)
-        )
-        for group in (plans[0].targets if plans else ())
+        group: _rounded(_part(sum(p.weights[group] * _total(p) for p in plans), everything))
+        for group in plans[0].targets
     }
 
 
@@ -159,7 +156,7 @@ def _is_capped(plan: PhasePlan, group: str, amount: int, share: Fraction) -> boo
     """Whether the cap keeps the group from what is asked."""
     if not plan.targets[group] or amount < plan.capacity[group]:
         return False
-    if plan.reads_by_weight():
+    if plan.mixture.reads_by_weight():
         return plan.weights[group] > cap_of(plan.mixture, group)
     return share < plan.targets[group] * (1 - _SAME / 1000)
 
