@@ -15,7 +15,7 @@ from typing import Literal
 
 import polars as pl
 
-from manifests.effects import dimensions_of, kept_of, tokens_column
+from manifests.effects import dimensions_of, kept_amount, kept_of, tokens_column
 
 How = Literal["derived", "built", "rest"]
 
@@ -56,17 +56,13 @@ def attribute(cubes: Sequence[pl.DataFrame], steps: Sequence[Step]) -> Attributi
     result = Attribution(list(steps))
     dimensions = dimensions_of(*cubes)
     for before, after in pairwise(cubes):
-        (documents, tokens), (documents_after, tokens_after) = _kept(before), _kept(after)
-        effects = [Effect(documents_after - documents, tokens_after - tokens)]
+        was, then = kept_amount(before), kept_amount(after)
+        tokens = (then.tokens or 0) - (was.tokens or 0)
+        effects = [Effect(then.documents - was.documents, tokens)]
         for dimension in dimensions:
             effects += _of_groups(before, after, dimension)
         result.effects.append(effects)
     return result
-
-
-def _kept(cube: pl.DataFrame) -> tuple[int, int]:
-    kept = kept_of(cube, "source")
-    return int(kept["documents"].sum()), int(kept["tokens"].sum())
 
 
 def _of_groups(before: pl.DataFrame, after: pl.DataFrame, dimension: str) -> list[Effect]:

@@ -22,17 +22,17 @@ class Cause:
 
 def find_causes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[Cause]:
     """The causes between two manifests' contents: version, inputs, ingest, sources, stages."""
-    causes = _changes(("tamis",), before["tamis"], after["tamis"])
+    causes = config_causes(("tamis",), before["tamis"], after["tamis"])
     for source in sorted({*before["inputs"], *after["inputs"]}):
         old, new = before["inputs"].get(source), after["inputs"].get(source)
         if old != new:
             causes.append(Cause(f"input {source}", _input(old), _input(new), ("inputs", source)))
     for key in ("version", "libraries", "config"):
-        causes += _changes(("ingest", key), before["ingest"][key], after["ingest"][key])
+        causes += config_causes(("ingest", key), before["ingest"][key], after["ingest"][key])
     old_sources = {source["name"]: _read_as(source) for source in before["recipe"]["sources"]}
     new_sources = {source["name"]: _read_as(source) for source in after["recipe"]["sources"]}
     for name in sorted({*old_sources} & {*new_sources}):
-        causes += _changes(("sources", name), old_sources[name], new_sources[name])
+        causes += config_causes(("sources", name), old_sources[name], new_sources[name])
     old_stages = {stage["name"]: stage for stage in before["stages"]}
     new_stages = {stage["name"]: stage for stage in after["stages"]}
     for name in [*old_stages, *(name for name in new_stages if name not in old_stages)]:
@@ -41,9 +41,9 @@ def find_causes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[C
         if stage is None or other is None:
             causes.append(Cause(".".join(place), _presence(stage), _presence(other), place))
             continue
-        causes += _changes(place, stage["config"], other["config"])
+        causes += config_causes(place, stage["config"], other["config"])
         for key in ("use", "version", "libraries"):
-            for cause in _changes(place, {key: stage[key]}, {key: other[key]}):
+            for cause in config_causes(place, {key: stage[key]}, {key: other[key]}):
                 told = f"stages.{name} {'.'.join(cause.path[2:])}"
                 causes.append(Cause(told, cause.before, cause.after, ("code", *cause.path[1:])))
     common = [name for name in old_stages if name in new_stages]
@@ -68,13 +68,13 @@ def _presence(stage: Json) -> str | None:
     return None if stage is None else "present"
 
 
-def _changes(path: tuple[str, ...], before: Json, after: Json) -> list[Cause]:
-    """Leaves in which two configs differ."""
+def config_causes(path: tuple[str, ...], before: Json, after: Json) -> list[Cause]:
+    """A cause for every leaf in which two configs at ``path`` differ, by key."""
     if before == after:
         return []
     if isinstance(before, dict) and isinstance(after, dict):
         found = []
         for key in sorted({*before, *after}):
-            found += _changes((*path, key), before.get(key), after.get(key))
+            found += config_causes((*path, key), before.get(key), after.get(key))
         return found
     return [Cause(".".join(path), before, after, path)]

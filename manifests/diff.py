@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import polars as pl
-
 from manifests.attribution import Attribution
 from manifests.causes import Cause, find_causes
 from manifests.effects import (
@@ -15,10 +13,9 @@ from manifests.effects import (
     StageEffect,
     dimensions_of,
     group_effects,
-    kept_of,
+    kept_amount,
     reason_effects,
     stage_effects,
-    tokens_column,
     waterfall,
 )
 from manifests.manifest import Manifest
@@ -71,24 +68,3 @@ def diff_manifests(before: Manifest, after: Manifest, moves: bool = True) -> Dif
         except FileNotFoundError:
             result.moves = None
     return result
-
-
-def kept_amount(cube: pl.DataFrame) -> Amount:
-    """What is kept in all: tokens with repeats where a balance was made."""
-    kept = cube.filter(pl.col("dropped_by").is_null())
-    tokens = tokens_column(cube)
-    return Amount(
-        int(kept["documents"].sum()),
-        int(kept["bytes"].sum()) if "bytes" in kept.columns else None,
-        int(kept[tokens].sum()) if tokens else None,
-    )
-
-
-def tokens_measure(manifest: Manifest) -> str | None:
-    """The measure that tokens are counted by: with repeats where a balance was made."""
-    return tokens_column(manifest.cube)
-
-
-def kept_by(manifest: Manifest, dimension: str) -> pl.DataFrame:
-    """Documents and tokens kept, by one dimension: columns ``group, documents, tokens``."""
-    return kept_of(manifest.cube, dimension)

@@ -66,6 +66,17 @@ def tokens_column(cube: pl.DataFrame) -> str | None:
     return next((name for name in TOKEN_MEASURES if name in cube.columns), None)
 
 
+def kept_amount(cube: pl.DataFrame) -> Amount:
+    """What is kept in all: tokens with repeats where a balance was made."""
+    kept = cube.filter(pl.col("dropped_by").is_null())
+    tokens = tokens_column(cube)
+    return Amount(
+        int(kept["documents"].sum()),
+        int(kept["bytes"].sum()) if "bytes" in kept.columns else None,
+        int(kept[tokens].sum()) if tokens else None,
+    )
+
+
 def dimensions_of(*cubes: pl.DataFrame) -> list[str]:
     """What all cubes can be grouped by, ``source`` first."""
     rest = {"dropped_by", "reason", "documents", "bytes", *TOKEN_MEASURES}
@@ -75,6 +86,11 @@ def dimensions_of(*cubes: pl.DataFrame) -> list[str]:
         for name, kind in first.schema.items()
         if name not in rest and kind == pl.String and all(name in other.columns for other in others)
     ]
+
+
+def mixture_dimension(dimensions: Sequence[str]) -> str | None:
+    """The dimension that a mixture is told by where there is room for one."""
+    return next((name for name in ("domain", "kind", "source") if name in dimensions), None)
 
 
 def kept_of(cube: pl.DataFrame, dimension: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 from manifests.attribution import Attribution
 from manifests.diff import Diff
 from manifests.documents import Document
-from manifests.effects import Amount, GroupEffect
+from manifests.effects import Amount, GroupEffect, mixture_dimension
 from tamis.printable import one_line
 from tamis.tables import Section
 from tamis.what_if import WhatIf
@@ -111,7 +111,7 @@ def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
 def _attributed(found: Attribution, diff: Diff) -> Section:
     """By cause, its part of the change in documents, tokens, and the shares that moved most."""
     dimensions = [group.dimension for group in diff.groups]
-    preferred = next((d for d in ("domain", "kind", "source") if d in dimensions), None)
+    preferred = mixture_dimension(dimensions)
     shown = [g for g in diff.groups if g.dimension == preferred][:_PARTS]
     rows, notes = [], []
     totals = [0, 0, *(0.0 for _ in shown)]

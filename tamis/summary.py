@@ -1,4 +1,4 @@
-"""What a person is shown: the summary of a build, a plan, a story, a diff."""
+"""What a person is shown of a workspace: the summary of a build, a plan, a verification."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from manifests.diff import kept_by, tokens_measure
 from manifests.documents import find_documents
+from manifests.effects import kept_of, mixture_dimension, tokens_column
 from manifests.manifest import Manifest
 from manifests.verify import Verification
 from pipeline.build import StepTime
@@ -158,11 +158,10 @@ def _cut_bytes(cut: dict[str, dict[str, int]], after: bool) -> str:
 def _mixture_table(manifest: Manifest) -> RenderableType:
     """Shares by domain of the tokens, after the balance; of the documents where no tokens are
     counted."""
-    dimension = next(
-        (d for d in ("domain", "kind", "source") if d in manifest.cube.columns), "source"
-    )
-    measure = tokens_measure(manifest)
-    kept = kept_by(manifest, dimension).sort("tokens", "group", descending=[True, False])
+    cube = manifest.cube
+    dimension = mixture_dimension(cube.columns) or "source"
+    measure = tokens_column(cube)
+    kept = kept_of(cube, dimension).sort("tokens", "group", descending=[True, False])
     shared = "tokens" if measure else "documents"
     total = int(kept[shared].sum() or 0)
     table = Table(box=box.SIMPLE_HEAD, title="The mixture", title_justify="left")

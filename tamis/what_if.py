@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import polars as pl
+import numpy as np
 from pydantic import BaseModel
 
+from manifests.causes import Cause, config_causes
 from manifests.effects import (
     GroupEffect,
     ReasonEffect,
     dimensions_of,
     group_effects,
+    kept_amount,
     reason_effects,
-    tokens_column,
 )
 from manifests.manifest import Manifest
 from pipeline.draft import Draft, Origin
@@ -25,6 +26,7 @@ from pipeline.stage import Stage, field_kind, split_config
 from stages.balance.stage import Balance
 from stages.catalog import CATALOG
 from tamis.derive import UNSEEN, Derived, StageCount, derive
+from tamis.ledgers import KEPT
 from tamis.recount import recount
 
 Json = Any
@@ -144,25 +146,28 @@ def check_decided(before: Entry, after: Entry, entries: Sequence[Entry]) -> None
     """Refuses changes of what a stage measures."""
     if isinstance(before.stage, Balance):
         return
-    decided = set(_thresholds(before.stage.config))
-    old, new = (entry.stage.config.model_dump(mode="json") for entry in (before, after))
-    place = next(
+    thresholds = [("stages", before.name, *place) for place in _thresholds(before.stage.config)]
+    measured = next(
         (
-            path
-            for path in _differing(old, new)
-            if not any(path[: len(place)] == place for place in decided)
+            cause.what
+            for cause in _config_causes(before, after)
+            if not any(cause.path[: len(place)] == place for place in thresholds)
         ),
         None,
     )
-    measured = before.stage.measured_config() != after.stage.measured_config()
-    if place is None and not measured:
+    if measured is None and before.stage.measured_config() == after.stage.measured_config():
         return
-    told = ".".join(("stages", before.name, *(place or ())))
+    told = measured or f"stages.{before.name}"
     raise RecipeError(
         f"{told}: is no threshold: it changes what the stage measures, and only a build can say"
         f" what comes of it (`tamis build RECIPE --set …` computes nothing twice)."
         f" {_possible(entries)}"
     )
+
+
+def _config_causes(before: Entry, after: Entry) -> list[Cause]:
+    old, new = (entry.stage.config.model_dump(mode="json") for entry in (before, after))
+    return config_causes(("stages", before.name), old, new)
 
 
 def _possible(entries: Sequence[Entry]) -> str:
@@ -196,48 +201,33 @@ def _thresholds(config: BaseModel, place: tuple[str, ...] = ()) -> list[tuple[st
     return found
 
 
-def _differing(before: Json, after: Json, place: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The places of the leaves in which two configs differ."""
-    if before == after:
-        return []
-    if not isinstance(before, dict) or not isinstance(after, dict):
-        return [place]
-    return [
-        path
-        for key in sorted({*before, *after})
-        for path in _differing(before.get(key), after.get(key), (*place, key))
-    ]
-
-
 def answer(derived: Derived, before: Sequence[Entry]) -> WhatIf:
     """What a derived corpus says beside the one that it was derived from."""
     manifest = derived.manifest
     cube = recount(derived)
     unchanged = manifest.cube
     sources = _source_bounds(derived)
-    tokens = [_tokens(each) for each in (unchanged, cube)]
-    effective = _effective(
-        [stage["record"] for stage in manifest.content["stages"] if stage["use"] == "balance"]
-    )
-    balanced = derived.balanced
+    kept_before, kept = kept_amount(unchanged), kept_amount(cube)
+    tokens_before, tokens = kept_before.tokens or 0, kept.tokens or 0
+    balances = [stage for stage in manifest.content["stages"] if stage["use"] == "balance"]
+    balanced_before = balances[0]["record"] if balances else None
+    balanced = derived.balanced.record if derived.balanced else None
     return WhatIf(
         fingerprint=manifest.fingerprint,
         changes=_changes(before, derived.entries),
         exact=derived.documents_exact,
         tokens_exact=derived.documents_exact and derived.tokens_exact,
         doubts=derived.doubts,
-        documents_before=_kept(unchanged),
+        documents_before=kept_before.documents,
         documents=Bound(
-            _kept(cube),
+            kept.documents,
             sum(bound.at_least for bound in sources.values()),
             sum(bound.at_most for bound in sources.values()),
         ),
-        tokens_before=tokens[0],
-        tokens=tokens[1],
-        effective_tokens_before=tokens[0] if effective is None else effective,
-        effective_tokens=tokens[1]
-        if balanced is None
-        else int(balanced.record["effective_tokens"]),
+        tokens_before=tokens_before,
+        tokens=tokens,
+        effective_tokens_before=_effective(balanced_before, tokens_before),
+        effective_tokens=_effective(balanced, tokens),
         stages=derived.counts,
         stages_before=[
             StageCount(
@@ -262,33 +252,16 @@ def answer(derived: Derived, before: Sequence[Entry]) -> WhatIf:
 
 
 def _changes(before: Sequence[Entry], after: Sequence[Entry]) -> list[Changed]:
-    found = []
-    for old, new in zip(before, after, strict=True):
-        a, b = (entry.stage.config.model_dump(mode="json") for entry in (old, new))
-        for place in _differing(a, b):
-            found.append(
-                Changed(".".join(("stages", old.name, *place)), _at(a, place), _at(b, place))
-            )
-    return found
+    return [
+        Changed(cause.what, cause.before, cause.after)
+        for old, new in zip(before, after, strict=True)
+        for cause in _config_causes(old, new)
+    ]
 
 
-def _at(config: Json, place: Sequence[str]) -> Json:
-    for step in place:
-        config = config.get(step) if isinstance(config, dict) else None
-    return config
-
-
-def _kept(cube: pl.DataFrame) -> int:
-    return int(cube.filter(pl.col("dropped_by").is_null())["documents"].sum())
-
-
-def _tokens(cube: pl.DataFrame) -> int:
-    name = tokens_column(cube)
-    return int(cube.filter(pl.col("dropped_by").is_null())[name].sum()) if name else 0
-
-
-def _effective(records: Sequence[Mapping[str, Json]]) -> int | None:
-    return int(records[0]["effective_tokens"]) if records else None
+def _effective(balance: Mapping[str, Json] | None, tokens: int) -> int:
+    """Effective tokens by the record of a balance; without one every token counts."""
+    return tokens if balance is None else int(balance["effective_tokens"])
 
 
 def _source_bounds(derived: Derived) -> dict[str, Bound]:
@@ -310,7 +283,8 @@ def _unseen(derived: Derived) -> dict[str, int]:
             if not ledger.has(entry.name, "verdicts"):
                 continue
             codes = ledger.verdicts(entry.name, derived.reasons)[unseen]
-            for code in codes[codes > 0].tolist():
+            dropped, numbers = np.unique(codes[codes > KEPT], return_counts=True)
+            for code, documents in zip(dropped.tolist(), numbers.tolist(), strict=True):
                 name = f"{entry.name}: {derived.reasons.words[code]}"
-                found[name] = found.get(name, 0) + 1
+                found[name] = found.get(name, 0) + documents
     return dict(sorted(found.items()))
