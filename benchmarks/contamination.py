@@ -1,7 +1,7 @@
 """Who finds what: benchmark items planted into web pages in many forms, and clean documents.
 
     python -m benchmarks.contamination [--data ../shared/data] [--items 60] [--decon PYTHON]
-        [--peers datatrove] [--oracle]
+        [--no-peers] [--oracle]
 
 For every form the share of the planted items that are found (recall), with tamis in both modes and
 its peers beside it; for every set of clean documents how many are removed; and which, with the
@@ -13,21 +13,21 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import json
 import math
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from benchmarks import leaks
-from benchmarks.decontamination_peers import BENCHMARKS, run_datatrove, run_decon
+from benchmarks.decontamination_peers import chosen, run_datatrove, run_decon, sequences_of
 from benchmarks.oracle import Match, Oracle
+from benchmarks.peers import read_records
 from pipeline.text_buffers import text_buffers
 from stages.decontaminate import benchmark as reading
 from stages.decontaminate.index import Index, build_index
@@ -70,22 +70,6 @@ class Removal(NamedTuple):
     text: str
 
 
-def lines(path: Path) -> Iterator[Any]:
-    """Records of a gzipped file of JSON lines."""
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        yield from map(json.loads, stream)
-
-
-def load_benchmarks(data: Path) -> list[reading.Sequence]:
-    """The sequences of all benchmarks of the shared folder."""
-    sequences = []
-    for name, file in sorted(BENCHMARKS.items()):
-        path = data / "open" / "benchmarks" / file
-        config = reading.BenchmarkConfig(path=str(path))
-        sequences += reading.read_sequences(name, path, config)[0]
-    return sequences
-
-
 class Matcher:
     """tamis without its pipeline: index, gate, LCS, and the two numbers of the rule."""
 
@@ -119,7 +103,7 @@ class Matcher:
 
 def hosts(data: Path) -> list[str]:
     """Beginnings of web pages, about 1,500 characters, whole lines where there are some."""
-    pages = [record["text"] for record in lines(data / PAGES)]
+    pages = [record["text"] for record in read_records(data / PAGES)]
     return [page[: max(page.rfind("\n", 300, 1500), 0) or 1500] for page in pages]
 
 
@@ -186,14 +170,16 @@ def reworded_documents(
     algebra = [item for item in items if item.benchmark == "mmlu"][:100]
     for language in ("rephrase_english", "chinese"):
         file = f"llmdecon_abstract_algebra_test_{language}_filtered_question.jsonl.gz"
-        for item, record in zip(algebra, lines(data / "open/contamination" / file), strict=True):
+        for item, record in zip(
+            algebra, read_records(data / "open/contamination" / file), strict=True
+        ):
             if record["text"]:
                 random = Random(f"{language} {item.name}")
                 text = leaks.plant(record["text"], random.choice(pages), random)
                 yield Document(f"reworded: {language.replace('_', ' ')}", text, item)
     for name in ("ARC", "commonsense_qa"):
         path = data / "research_only/contamination" / f"natural_{name}.jsonl.gz"
-        for record in lines(path):
+        for record in read_records(path):
             item = leaks.Item(name, "", record["query"], record["query"], record["query"])
             yield Document(f"search results for {name}", record["snippet_text"], item)
 
@@ -202,7 +188,7 @@ def clean_documents(
     data: Path, items: Sequence[leaks.Item], pages: Sequence[str]
 ) -> Iterator[Document]:
     """Documents that hold no item, as far as is known: see what is printed of them."""
-    web = [record["text"] for record in lines(data / PAGES)]
+    web = [record["text"] for record in read_records(data / PAGES)]
     yield from (Document("web pages", text) for text in web)
     yield from (
         Document("web pages, pieces of 256 words", piece) for text in web for piece in cut(text)
@@ -215,9 +201,9 @@ def clean_documents(
     yield from (Document("encyclopedia, paragraphs", text) for text in paragraphs)
     yield from (Document("long books", text) for text in (wiki, plays, "\n".join(web[:300])))
     yield from (Document("plays, pieces of 256 words", piece) for piece in cut(plays))
-    for record in lines(data / "open/web/datajuicer_domain_mix.jsonl.gz"):
+    for record in read_records(data / "open/web/datajuicer_domain_mix.jsonl.gz"):
         yield Document("papers, forums, patents", record["text"])
-    for record in lines(data / "research_only/langid/udhr.jsonl.gz"):
+    for record in read_records(data / "research_only/langid/udhr.jsonl.gz"):
         yield Document("one declaration, 530 languages", record["text"])
     root = Path(__file__).resolve().parents[1]
     notices = [root / "LICENSE", *sorted((root / "data/sample/notices").rglob("*"))]
@@ -225,7 +211,7 @@ def clean_documents(
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             yield Document("licence texts", text)
-    for record in lines(data / "open/benchmarks/gsm8k_train.jsonl.gz"):
+    for record in read_records(data / "open/benchmarks/gsm8k_train.jsonl.gz"):
         yield Document("GSM8K train questions", record["question"])
         whole = f"{record['question']}\n{record['answer']}"
         yield Document("GSM8K train with solutions", whole)
@@ -352,7 +338,8 @@ def main() -> None:
     arguments.benchmarks = None
     if not (arguments.data / "open" / "benchmarks").is_dir():
         sys.exit(f"no benchmarks at {arguments.data}: name the data folder with --data")
-    sequences = load_benchmarks(arguments.data)
+    files = chosen(arguments)
+    sequences = [s for name, path in files.items() for s in sequences_of(name, path)]
     items = leaks.items_of(sequences)
     pages = hosts(arguments.data)
     documents = [
@@ -361,7 +348,7 @@ def main() -> None:
         *clean_documents(arguments.data, items, pages),
     ]
     texts = [document.text for document in documents]
-    print(f"{len(items):,} items of {len(BENCHMARKS)} benchmarks; {len(documents):,} documents")
+    print(f"{len(items):,} items of {len(files)} benchmarks; {len(documents):,} documents")
     removals: dict[str, list[dict[Match, Removal]]] = {}
     for name in MODES:
         matcher = Matcher(sequences, name)

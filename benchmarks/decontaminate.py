@@ -1,6 +1,6 @@
 """Decontamination beside its peers: the same documents, the same benchmarks, the same cores.
 
-    python -m benchmarks.decontaminate [--data ../shared/data] [--documents FILE.jsonl.gz]
+    python -m benchmarks.decontaminate [--data ../shared/data] [--documents FILE.jsonl[.gz|.zst]]
         [--benchmarks gsm8k humaneval] [--decon PYTHON] [--threads 2] [--megabytes 100]
 
 tamis is the whole stage as a build runs it, on two worker processes: Parquet parts are read,
@@ -14,7 +14,6 @@ data folder are repeated up to ``--megabytes``. "x10" adds nine changed copies o
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from benchmarks.decontamination_peers import (
     run_datatrove,
     run_decon,
 )
+from benchmarks.peers import read_texts
 from benchmarks.rounds import Ran, run_rounds
 from benchmarks.usage import Memory, run_measured
 from manifests.checksum import sha256_of_file
@@ -71,9 +71,7 @@ class Result:
 
 def load_documents(arguments: argparse.Namespace) -> list[str]:
     """The documents to measure on, read once."""
-    path = arguments.documents or arguments.data / PAGES
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line)["text"] for line in lines]
+    return read_texts([arguments.documents or arguments.data / PAGES])
 
 
 def megabytes(texts: Sequence[str]) -> float:

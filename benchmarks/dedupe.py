@@ -28,12 +28,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.dedupe_peers import BANDS, NGRAM, PEERS, ROWS
+from benchmarks.dedupe_peers import BANDS, NGRAM, PEERS, ROWS, Flags
 from benchmarks.pairs import Judgement, Sets, judge, similar_pairs, whitespace_sets
 from benchmarks.peers import read_texts
 from benchmarks.planted import Planted, documents_table, write_part
@@ -46,8 +46,6 @@ from pipeline.store import Store
 from stages.dedupe.near import NearDedupe
 from stages.dedupe.near_config import NearDedupeConfig
 from stages.dedupe.shingles import shingle_sets
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 WORKERS = 2
 PARTS = 16

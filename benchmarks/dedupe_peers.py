@@ -85,12 +85,25 @@ def _one_by_one(
     return read
 
 
+def datatrove_config() -> Any:
+    """Its ``MinhashConfig``, with SHA-1: its default passes strings to xxhash, whose newer versions
+    refuse."""
+    from datatrove.pipeline.dedup.minhash import MinhashConfig
+    from datatrove.utils.hashing import HashConfig
+
+    return MinhashConfig(
+        n_grams=NGRAM,
+        num_buckets=BANDS,
+        hashes_per_bucket=ROWS,
+        hash_config=HashConfig(hash_fc="sha1"),
+    )
+
+
 def datatrove(lines: Path, output: Path, workers: int) -> Callable[[], Flags]:
     """Its four stages (signatures, buckets, clusters, filter), each on a local executor; the last
     one writes the documents that are kept. Words are its own (spaCy's), numbers become 0."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup.minhash import (
-        MinhashConfig,
         MinhashDedupBuckets,
         MinhashDedupCluster,
         MinhashDedupFilter,
@@ -98,16 +111,9 @@ def datatrove(lines: Path, output: Path, workers: int) -> Callable[[], Flags]:
     )
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
-    from datatrove.utils.hashing import HashConfig
 
     silence_datatrove()
-    # its default hashes strings with xxhash, which versions from 4 on refuse
-    config = MinhashConfig(
-        n_grams=NGRAM,
-        num_buckets=BANDS,
-        hashes_per_bucket=ROWS,
-        hash_config=HashConfig(hash_fc="sha1"),
-    )
+    config = datatrove_config()
     shutil.rmtree(output, ignore_errors=True)
     names = ("signatures", "buckets", "remove", "kept")
     signatures, buckets, remove, kept = (str(output / name) for name in names)

@@ -17,8 +17,6 @@ Peers: datasketch as its documentation shows it (lower case, words between space
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import random
 import re
 import tempfile
@@ -34,6 +32,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.peers import read_records
 from stages.dedupe.minhash import collision_probability
 from stages.dedupe.near import NearDedupe
 from stages.dedupe.near_config import NearDedupeConfig
@@ -176,16 +175,10 @@ class Collection:
         return gone
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """The records of a gzip-compressed JSON lines file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
 def collections(data: Path) -> list[Collection]:
     """Pages by nine extractors, and Reuters news with planted near-duplicates."""
-    extractions = rows(data / "open/neardup/extractor_clusters.jsonl.gz")
-    news = rows(data / "research_only/neardup/ndd_R8.jsonl.gz")
+    extractions = list(read_records(data / "open/neardup/extractor_clusters.jsonl.gz"))
+    news = list(read_records(data / "research_only/neardup/ndd_R8.jsonl.gz"))
     pages = [row["cluster"] for row in extractions]
     groups = [None if row["near_dup_group"] is None else str(row["near_dup_group"]) for row in news]
     return [
@@ -196,7 +189,7 @@ def collections(data: Path) -> list[Collection]:
 
 def report_demo(path: Path) -> None:
     """Prints what goes of Data-Juicer's fourteen texts, and the pairs that are alike at all."""
-    demo = Collection("Data-Juicer's demo", [row["text"] for row in rows(path)], [])
+    demo = Collection("Data-Juicer's demo", [row["text"] for row in read_records(path)], [])
     print(f"\n{demo.name}: pairs of {len(demo.texts)} texts with an index above 0.1")
     gone = tamis()(demo.texts)
     for left, right, similarity in zip(*demo.pairs, strict=True):
@@ -279,8 +272,10 @@ def plot(collection: Collection, removals: Removals, alone: Shares, path: Path) 
 
 def hard_negatives(data: Path) -> dict[str, list[str]]:
     """Documents of each kind that share a template, or a site, and differ in what they say."""
-    questions = [row["question"] for row in rows(data / "open/benchmarks/gsm8k_test.jsonl.gz")]
-    pages = rows(data / "research_only/web/weborganizer_pages.jsonl.gz")
+    questions = [
+        row["question"] for row in read_records(data / "open/benchmarks/gsm8k_test.jsonl.gz")
+    ]
+    pages = read_records(data / "research_only/web/weborganizer_pages.jsonl.gz")
     articles = {page["text"]: urlsplit(page["url"]).hostname for page in pages}
     articles = {text: site for text, site in articles.items() if len(text) >= 1000}
     sites = Counter(articles.values())

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.compile import compiled
+from pipeline.text_buffers import text_buffers
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -49,11 +50,7 @@ class Similar(NamedTuple):
 def whitespace_sets(texts: pa.Array, ngram: int) -> Sets:
     """Sets of ``ngram`` words in a row, where words are what stands between white space, in lower
     case: how the peers see a text. A shorter document is one shingle."""
-    lowered = pc.utf8_lower(texts.cast(pa.large_string()))
-    _, offsets, data = lowered.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[lowered.offset : lowered.offset + len(lowered) + 1]
-    content = np.frombuffer(b"" if data is None else data, np.uint8)
-    return Sets(*_word_sets(content, bounds, ngram))
+    return Sets(*_word_sets(*text_buffers(pc.utf8_lower(texts)), ngram))
 
 
 @compiled

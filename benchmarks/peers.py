@@ -13,6 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,13 +67,16 @@ def open_plain(path: Path) -> io.BufferedIOBase:
     return path.open("rb")
 
 
+def read_records(path: Path) -> Iterator[Any]:
+    """The records of a JSON lines file, which may be packed."""
+    with open_plain(path) as lines:
+        yield from map(json.loads, lines)
+
+
 def read_texts(paths: Iterable[Path], documents: int | None = None) -> list[str]:
     """The ``text`` of JSON lines files, in order, at most so many; empty ones are left out."""
-    texts: list[str] = []
-    for path in paths:
-        with open_plain(path) as lines:
-            texts += [text for line in lines if (text := json.loads(line)["text"])]
-    return texts[:documents]
+    texts = (record["text"] for path in paths for record in read_records(path))
+    return list(islice(filter(None, texts), documents))
 
 
 def silence_datatrove() -> None:

@@ -36,6 +36,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.dedupe_peers import BANDS, NGRAM, ROWS, datatrove_config
 from benchmarks.peers import (
     SAMPLE,
     WEIGHTS,
@@ -48,7 +49,6 @@ from benchmarks.peers import (
 
 WORKERS = 2
 FILES = 8
-BANDS, ROWS, NGRAM = 14, 8, 5
 WARM_UP = 40
 PARTS = 4 * WORKERS
 DUPLICATE_LINE_CHARACTERS = 0.1
@@ -115,7 +115,6 @@ def datatrove(source: Path, weights: Path, folder: Path) -> Outcome:
     """Runs the filters, then the four stages of MinHash, each on its own executor."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup.minhash import (
-        MinhashConfig,
         MinhashDedupBuckets,
         MinhashDedupCluster,
         MinhashDedupFilter,
@@ -129,15 +128,8 @@ def datatrove(source: Path, weights: Path, folder: Path) -> Outcome:
     )
     from datatrove.pipeline.readers import JsonlReader
     from datatrove.pipeline.writers import JsonlWriter
-    from datatrove.utils.hashing import HashConfig
 
-    # its default hashes strings with xxhash, which versions from 4 on refuse
-    config = MinhashConfig(
-        n_grams=NGRAM,
-        num_buckets=BANDS,
-        hashes_per_bucket=ROWS,
-        hash_config=HashConfig(hash_fc="sha1"),
-    )
+    config = datatrove_config()
     names = ("filtered", "signatures", "buckets", "remove", "kept")
     filtered, signatures, buckets, remove, kept = (str(folder / name) for name in names)
     filters = [

@@ -2,12 +2,12 @@
 
     python -m benchmarks.planted --documents 1000000 --folder FOLDER [--words 120 220] [--prose]
 
-A document is a sequence of words. A fifth of the documents are copies of
-another in which k words are replaced. Replaced words stand at least five apart and four from either
-end, so each takes five of the n word 5-grams away and brings five new ones: the Jaccard index of
-original and copy is (n - 5k) / (n + 5k). Every document knows which of its places were edited (one
-bit a place), so the index of any two of a cluster follows from their bits, and no truth is kept on
-disk or found by comparing.
+A document is a sequence of words. A fifth of the documents are copies of another in which k words
+are replaced. Replaced words stand at least five apart and four from either end, so each takes five
+of the n word 5-grams away and brings five new ones: the Jaccard index of original and copy is
+(n - 5k) / (n + 5k). Every document knows which of its places were edited (one bit a place), so the
+index of any two of a cluster follows from their bits, and no truth is kept on disk or found by
+comparing.
 
 Everything about document i follows from the seed and i, so documents are made in any order and in
 constant memory. That 5-grams repeat by chance can be neglected with the words used by default (less

@@ -39,11 +39,6 @@ class Ran:
     artefacts: Artefacts = field(default_factory=Artefacts)
     rounds: dict[str, Round] = field(default_factory=dict)
 
-    @property
-    def seconds(self) -> float:
-        """Of all rounds."""
-        return sum(one.seconds for one in self.rounds.values())
-
 
 def run_rounds(
     stage: Stage[Any],
