@@ -316,12 +316,11 @@ class ShardReader:
 
     def phase_repeats(self) -> npt.NDArray[np.int64]:
         """How often each document is read in each phase: (documents, phases) int64."""
-        shape = (-1, len(self.phases))
-        empty = [np.zeros((0, len(self.phases)), np.int64)]
         if not self.phases:
             return np.zeros((len(self), 0), np.int64)
-        lists = [batch.column(PHASE_REPEATS).flatten() for batch in self.batches]
-        return np.concatenate(empty + [n.to_numpy().astype(np.int64).reshape(shape) for n in lists])
+        lists = self.column(PHASE_REPEATS).combine_chunks()
+        flat: npt.NDArray[np.int64] = lists.flatten().to_numpy().astype(np.int64)
+        return flat.reshape(-1, len(self.phases))
 
     def column(self, name: str) -> pa.ChunkedArray:
         """A column as it stands, one chunk a record batch."""
