@@ -10,8 +10,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from manifests.documents import Document, find_documents
-from manifests.fates import part_files
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files, part_paths
 from manifests.schema import SURVIVOR
 
 _KEYS = (("cluster", "cluster_size"), ("hash", "copies"))
@@ -132,15 +132,13 @@ def _ledgers(manifest: Manifest, stage: str) -> Iterator[pl.DataFrame]:
     """By part, the documents in clusters of two and more: ``id``, ``key`` and ``witness``
     (hexadecimal), ``size``, ``jaccard``, ``source``."""
     for _, files in part_files(manifest):
-        paths = {(f["stage"], f["role"]): f["path"] for f in files.iter_rows(named=True)}
-        if (stage, "annotations") not in paths:
+        annotations = part_paths(manifest, files).get((stage, "annotations"))
+        if annotations is None:
             continue
-        annotations = manifest.workspace / paths[stage, "annotations"]
         columns = _columns(annotations)
         if columns is None:
             return
         key, size = columns
-        (documents,) = (path for (_, role), path in paths.items() if role == "documents")
         names = pq.read_schema(annotations).names
         # without the column, documents are grouped by a hash of all that counts in them
         jaccard = pl.col("jaccard") if "jaccard" in names else pl.lit(1.0)
@@ -151,7 +149,7 @@ def _ledgers(manifest: Manifest, stage: str) -> Iterator[pl.DataFrame]:
             pl.col(SURVIVOR).bin.encode("hex").alias("witness"),
             jaccard.cast(pl.Float64).round(4).alias("jaccard"),
         )
-        sources = pl.scan_parquet(manifest.workspace / documents).select(
+        sources = pl.scan_parquet(documents_path(manifest, files)).select(
             pl.col("source").cast(pl.String)
         )
         yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.documents import find_documents
-from manifests.fates import part_files
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files, part_paths
 
 MATCHES = "matches"
 """The annotation of a decontamination that holds a document's matches."""
@@ -93,15 +93,16 @@ def decontaminations(manifest: Manifest) -> list[str]:
     ]
 
 
-def contamination(
+def find_contamination(
     manifest: Manifest, stage: str, counts: Rule, most: int | None = 20
 ) -> Contamination:
     """What the stage found by the rule, whatever became of the documents; at most so many hits.
 
     Raises KeyError for a stage that is not there.
     """
-    pieces = [_pairs(manifest, paths, counts) for paths in _ledgers(manifest, stage)]
-    pairs = pl.concat(pieces) if pieces else _NO_PAIRS
+    pairs = pl.concat(
+        [_NO_PAIRS, *(_pairs(ledger, counts) for ledger in _ledgers(manifest, stage))]
+    )
     record = manifest.stage(stage)["record"].get("benchmarks", {})
     by_benchmark = {
         str(name): group
@@ -146,19 +147,27 @@ _PAIR = {
 _NO_PAIRS = pl.DataFrame(schema=_PAIR)
 
 
-def _pairs(manifest: Manifest, paths: Mapping[str, str], counts: Rule) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Ledger:
+    """The files of a part that say what was found in it."""
+
+    documents: Path
+    annotations: Path
+    verdicts: Path
+
+
+def _pairs(ledger: _Ledger, counts: Rule) -> pl.DataFrame:
     """A part's pairs of document and item with the best match of each."""
-    ledger = pq.read_table(manifest.workspace / paths["annotations"], columns=[MATCHES])
-    column = ledger[MATCHES].combine_chunks()
+    column = pq.read_table(ledger.annotations, columns=[MATCHES])[MATCHES].combine_chunks()
     matches, rows = column.flatten(), column.value_parent_indices()
     mask = pa.array(counts(matches))
+    if not mask.true_count:
+        return _NO_PAIRS  # most parts: their texts need not be read
     found = pl.DataFrame(pa.Table.from_struct_array(matches.filter(mask)))
-    documents = pl.scan_parquet(manifest.workspace / paths["documents"]).select(
+    documents = pl.scan_parquet(ledger.documents).select(
         pl.col("id").bin.encode("hex"), pl.col("text").str.len_bytes().alias("n_bytes")
     )
-    verdicts = pl.scan_parquet(manifest.workspace / paths["verdicts"]).select(
-        pl.col("verdict").cast(pl.String)
-    )
+    verdicts = pl.scan_parquet(ledger.verdicts).select(pl.col("verdict").cast(pl.String))
     facts = pl.concat([documents, verdicts], how="horizontal").collect()
     best = (
         pl.concat([found, facts[pl.Series(rows.filter(mask))]], how="horizontal")
@@ -190,13 +199,13 @@ def _hits(manifest: Manifest, pairs: pl.DataFrame) -> list[Hit]:
     return hits
 
 
-def _ledgers(manifest: Manifest, stage: str) -> Iterator[dict[str, str]]:
-    """By part, the paths of its documents and of the stage's annotations and verdicts."""
+def _ledgers(manifest: Manifest, stage: str) -> Iterator[_Ledger]:
+    """What the stage wrote of every part."""
     for _, files in part_files(manifest):
-        rows = files.filter((pl.col("stage") == stage) | (pl.col("role") == "documents"))
-        paths = dict(rows.select("role", "path").rows())
-        if "annotations" in paths:
-            yield paths
+        paths = part_paths(manifest, files)
+        if (stage, "annotations") in paths:
+            documents = documents_path(manifest, files)
+            yield _Ledger(documents, paths[stage, "annotations"], paths[stage, "verdicts"])
 
 
 def _holds_matches(annotations: Path) -> bool:

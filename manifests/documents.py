@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from manifests.fates import part_files
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,8 @@ def find_documents(
     for _, files in part_files(manifest):
         if not missing:
             break
-        path = manifest.workspace / files.filter(pl.col("role") == "documents")["path"][0]
         rows = (
-            pl.scan_parquet(path)
+            pl.scan_parquet(documents_path(manifest, files))
             .filter(pl.col("id").is_in([bytes.fromhex(name) for name in sorted(missing)]))
             .select(
                 pl.col("id").bin.encode("hex"),

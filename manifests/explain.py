@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.documents import find_documents
-from manifests.fates import part_files
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files, part_paths
 from manifests.schema import KEEP, ROLE, ROLE_DOCUMENT, ROLE_MATCHES, SURVIVOR
 
 _LONG_LIST = 16
@@ -90,7 +90,7 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
     for way in _ways(document):
         found: list[tuple[int, int]] = []
         for part, files in parts.items():
-            found += [(part, row) for row in _rows(manifest.workspace, files, way)]
+            found += [(part, row) for row in _rows(documents_path(manifest, files), way)]
             if len(found) >= limit:
                 break
         if found:
@@ -134,17 +134,14 @@ def _ways(document: str) -> list[pl.Expr]:
     ]
 
 
-def _rows(root: Path, files: pl.DataFrame, way: pl.Expr) -> list[int]:
-    path = root / files.filter(pl.col("role") == "documents")["path"][0]
-    found = pl.scan_parquet(path).with_row_index("row").filter(way).select("row").collect()
+def _rows(documents: Path, way: pl.Expr) -> list[int]:
+    found = pl.scan_parquet(documents).with_row_index("row").filter(way).select("row").collect()
     return found["row"].to_list()
 
 
 def _story(manifest: Manifest, files: pl.DataFrame, row: int) -> Story:
-    root = manifest.workspace
-    paths = {(f["stage"], f["role"]): root / f["path"] for f in files.iter_rows(named=True)}
-    documents = next(path for (_, role), path in paths.items() if role == "documents")
-    document = pq.read_table(documents).slice(row, 1).to_pylist()[0]
+    paths = part_paths(manifest, files)
+    document = pq.read_table(documents_path(manifest, files)).slice(row, 1).to_pylist()[0]
     text = document["text"]
     steps = []
     dropped: Step | None = None

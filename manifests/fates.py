@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.manifest import Manifest
+from manifests.parts import part_files, require_ledgers
 from manifests.schema import KEEP
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
@@ -21,12 +23,17 @@ KEPT = 0
 """The code of a document that all stages keep."""
 
 
-def part_files(manifest: Manifest) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Every part's files (stage, role, path, rows), parts in order."""
-    for (part,), files in manifest.files.sort("part", maintain_order=True).group_by(
-        "part", maintain_order=True
-    ):
-        yield int(str(part)), files
+def verdict_codes(
+    verdicts: pa.ChunkedArray | pa.Array, code: Callable[[str], int], absent: int
+) -> Codes:
+    """A number for every verdict of a column of words (plain or dictionary): ``code`` of the word,
+    ``absent`` for null."""
+    column = verdicts.combine_chunks() if isinstance(verdicts, pa.ChunkedArray) else verdicts
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    table = np.array([*map(code, column.dictionary.to_pylist()), absent], np.int32)
+    found: Codes = table[column.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)]
+    return found
 
 
 @dataclass
@@ -37,7 +44,9 @@ class FateNames:
     numbers: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def code(self, stage: str, reason: str) -> int:
-        """The number of a fate."""
+        """The number of a fate; ``KEPT`` where the reason is the word for keeping."""
+        if reason == KEEP:
+            return KEPT
         if (stage, reason) not in self.numbers:
             self.numbers[stage, reason] = len(self.fates)
             self.fates.append((stage, reason))
@@ -67,16 +76,8 @@ class PartFiles:
         """The code of every document's fate."""
         codes = np.zeros(self.rows, np.int32)
         for stage, path in self.verdicts:
-            column = pq.read_table(path, columns=["verdict"])["verdict"].combine_chunks()
-            if not pa.types.is_dictionary(column.type):
-                column = column.dictionary_encode()
-            words = column.dictionary.to_pylist()
-            table = np.array(
-                [KEPT if word == KEEP else names.code(stage, word) for word in words] + [KEPT],
-                np.int32,
-            )
-            index = column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
-            found = table[index]
+            verdicts = pq.read_table(path, columns=["verdict"])["verdict"]
+            found = verdict_codes(verdicts, partial(names.code, stage), KEPT)
             codes = np.where(found != KEPT, found, codes)
         return codes
 
@@ -95,9 +96,7 @@ def fate_files(manifest: Manifest) -> list[PartFiles]:
             key=lambda file: order[file["stage"]],
         )
         paths = [manifest.workspace / file["path"] for file in (documents, *verdicts)]
-        for path in paths:
-            if not path.exists():
-                raise FileNotFoundError(2, "a ledger of this corpus is gone", str(path))
+        require_ledgers(paths)
         found.append(
             PartFiles(
                 paths[0],
@@ -108,23 +107,3 @@ def fate_files(manifest: Manifest) -> list[PartFiles]:
             )
         )
     return found
-
-
-def fates(manifest: Manifest) -> pl.DataFrame:
-    """One row a document: ``id``, ``source``, ``locator``, ``dropped_by`` and ``reason`` (both null
-    for what was kept). All documents are in memory: it is for small corpora.
-
-    Raises FileNotFoundError when ledgers of the manifest are no longer in its workspace.
-    """
-    names = FateNames()
-    frames = []
-    for part in fate_files(manifest):
-        codes = part.fates(names)
-        known = pl.DataFrame(
-            [fate or (None, None) for fate in names.fates],
-            schema={"dropped_by": pl.String, "reason": pl.String},
-            orient="row",
-        )
-        frame = pl.read_parquet(part.documents, columns=["id", "source", "locator"])
-        frames.append(frame.with_columns(pl.col("source").cast(pl.String)).hstack(known[codes]))
-    return pl.concat(frames) if frames else pl.DataFrame()

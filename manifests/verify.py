@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from manifests.checksum import sha256_of_file
 from manifests.cuts import CutCounts, add_cuts, count_cuts
 from manifests.manifest import Manifest
+from manifests.parts import part_files
 from manifests.schema import KEEP, RECEIPT
 
 
@@ -145,7 +146,7 @@ def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
     root = manifest.workspace
     dropped: dict[tuple[str, str], int] = {}
     cut: dict[str, CutCounts] = {}
-    for (part,), files in manifest.files.sort("part").group_by("part", maintain_order=True):
+    for part, files in part_files(manifest):
         documents = files.filter(pl.col("role") == "documents")["path"][0]
         ids = pq.read_table(root / documents, columns=["id"])["id"]
         for file in files.filter(pl.col("role") != "documents").iter_rows(named=True):

@@ -19,7 +19,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from manifests.explain import NotFoundError, Story
+from manifests.explain import NotFoundError, Story, explain_document
 from manifests.manifest import load_manifest
 from manifests.reasons import sample_dropped
 from manifests.schema import KEEP
@@ -208,7 +208,7 @@ def _stories(folder: Path, stage: str, rows: int) -> Iterator[Story]:
         for identity, word in zip(ids, verdict, strict=True):
             identities.append((identity.hex(), word == KEEP))
     for identity, _ in sorted(identities, key=lambda item: item[1])[:rows]:
-        for story in api.explain(folder, identity):
+        for story in explain_document(manifest, identity):
             story.steps = [step for step in story.steps if step.stage == stage] or story.steps
             yield story
 
@@ -248,12 +248,12 @@ def explain(
             "name a document (its id, locator, URL, or a piece of its text), or a reason:"
             " --reason near_duplicate."
         )
-    manifest = api.load_manifest(workspace)
+    manifest = load_manifest(workspace)
     if reason is not None:
         ids = sample_dropped(manifest, reason, sample, seed)
-        stories = [story for name in ids for story in api.explain(workspace, name)]
+        stories = [story for name in ids for story in explain_document(manifest, name)]
     else:
-        stories = api.explain(workspace, document or "", limit)
+        stories = explain_document(manifest, document or "", limit)
     witnesses = witnesses_of(manifest, stories) if compared else {}
     if as_json:
         out.print_json(json.dumps(stories_data(stories, witnesses), default=str))

@@ -18,8 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from manifests.fates import part_files
 from manifests.manifest import Manifest
+from manifests.parts import part_files
 from pipeline.corpus import living_rows
 from pipeline.recipe import RecipeError
 from pipeline.store import Store

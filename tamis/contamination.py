@@ -16,20 +16,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from manifests.contamination import CONTEXT, Contamination, Hit
-from manifests.contamination import contamination as find_contamination
+from manifests.contamination import CONTEXT, Contamination, Hit, find_contamination
 from manifests.manifest import Manifest, ManifestError
 from manifests.schema import KEEP
 from stages.catalog import CATALOG
 from stages.decontaminate.stage import Decontaminate
 from stages.words import hash_words
-from tamis.printable import one_line
+from tamis.printable import one_line, without_colours
 
 _RUN = 40
 """Words of a common or a differing stretch that are shown; of longer ones the two ends."""
 
 
-def contamination(manifest: Manifest, stage: str, most: int | None = 20) -> Contamination:
+def contamination_of(manifest: Manifest, stage: str, most: int | None = 20) -> Contamination:
     """What a decontamination stage found by its rule and thresholds; see ``manifests``.
 
     Raises ManifestError when the ledger was written by another version of the stage.
@@ -94,8 +93,7 @@ def _show_hit(console: Console, hit: Hit) -> None:
         style="dim",
         highlight=False,
     )
-    marked = not console.is_terminal or console.no_color
-    for line in aligned_lines(hit, console.width, marked):
+    for line in aligned_lines(hit, console.width, without_colours(console)):
         console.print(line, no_wrap=True, overflow="crop")
     console.print()
 

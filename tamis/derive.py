@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from manifests.fates import Codes
 from manifests.manifest import Manifest
 from manifests.schema import EMPTY_AFTER_CUTS
 from pipeline.recipe import Entry
@@ -32,7 +33,7 @@ from pipeline.stage import Verdicts
 from stages.balance.groups import annotations_read
 from stages.balance.stage import Balance
 from stages.tokenize import Tokenize
-from tamis.ledgers import ABSENT, KEPT, Codes, Flags, PartLedger, Reasons, part_ledgers
+from tamis.ledgers import ABSENT, KEPT, Flags, PartLedger, Reasons, part_ledgers
 from tamis.rebalance import Rebalanced, rebalance
 from tamis.sensitivity import Asked, Change, doubt_of, reshaped_clusters
 

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.fates import part_files
+from manifests.fates import Codes, verdict_codes
 from manifests.manifest import Manifest
+from manifests.parts import part_files, part_paths, require_ledgers
 from manifests.schema import KEEP
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 KEPT = 0
 """The code of ``keep``."""
@@ -39,13 +39,7 @@ class Reasons:
 
     def codes(self, verdicts: pa.ChunkedArray | pa.Array) -> Codes:
         """The numbers of a column of words (plain or dictionary); ``ABSENT`` for null."""
-        whole = verdicts.combine_chunks() if isinstance(verdicts, pa.ChunkedArray) else verdicts
-        if not pa.types.is_dictionary(whole.type):
-            whole = whole.dictionary_encode()
-        table = np.array([self.code(word) for word in whole.dictionary.to_pylist()] + [ABSENT])
-        index = whole.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
-        codes: Codes = table[index].astype(np.int32)
-        return codes
+        return verdict_codes(verdicts, self.code, ABSENT)
 
 
 @dataclass(frozen=True)
@@ -88,13 +82,8 @@ def part_ledgers(manifest: Manifest) -> list[PartLedger]:
     no longer in the workspace."""
     found = []
     for index, files in part_files(manifest):
-        paths = {
-            (file["stage"], file["role"]): manifest.workspace / file["path"]
-            for file in files.iter_rows(named=True)
-        }
-        for path in paths.values():
-            if not path.exists():
-                raise FileNotFoundError(2, "a ledger of this corpus is gone", str(path))
+        paths = part_paths(manifest, files)
+        require_ledgers(paths.values())
         rows = int(files.filter(files["role"] == "documents")["rows"][0])
         found.append(PartLedger(index, rows, paths))
     return found

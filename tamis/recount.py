@@ -12,7 +12,7 @@ import polars as pl
 
 from stages.balance.stage import Balance
 from tamis.derive import ALIVE, UNSEEN, Derived, PartState
-from tamis.ledgers import PartLedger
+from tamis.ledgers import Flags, PartLedger
 
 
 def recount(derived: Derived) -> pl.DataFrame:
@@ -80,7 +80,7 @@ def _column(
     ledger: PartLedger,
     number: int,
     name: str,
-    came: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    came: Flags,
 ) -> pl.Series:
     """One column of a part, a row a document."""
     entry = derived.entries[number]
@@ -94,7 +94,7 @@ def _column(
 def _words(
     words: list[str],
     codes: np.ndarray[tuple[int], np.dtype[np.int16]] | np.ndarray[tuple[int], np.dtype[np.int32]],
-    where: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    where: Flags,
 ) -> pl.Series:
     places = pl.Series(codes.astype(np.int64)).set(pl.Series(~where), None)
     return pl.Series(words, dtype=pl.String).gather(places)

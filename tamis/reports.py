@@ -21,8 +21,7 @@ from tamis.contained import (
     write_clean,
     write_contained,
 )
-from tamis.contamination import contamination as find_contamination
-from tamis.contamination import show_contamination
+from tamis.contamination import contamination_of, show_contamination
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class ContaminationReport:
     """The benchmark items that a decontamination found."""
 
     def __init__(self, manifest: Manifest, stage: str, wishes: Wishes) -> None:
-        self.found = find_contamination(manifest, stage, wishes.hits)
+        self.found = contamination_of(manifest, stage, wishes.hits)
 
     def show(self, console: Console) -> None:
         """Prints the hits and the table by benchmark."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from tamis.printable import one_line
+from tamis.printable import one_line, without_colours
 
 Change = Literal["same", "removed", "added"]
 
@@ -150,7 +150,7 @@ def show_differences(console: Console, before: str, after: str, indent: int) -> 
         facts = f"{removed:,} of its {found.words[0]:,} words only here, {added:,} only in the kept"
     else:
         facts = f"the same {found.words[0]:,} words"
-    text = differences_text(found, marked=not console.is_terminal or console.no_color)
+    text = differences_text(found, marked=without_colours(console))
     console.print(Padding(Text(facts, "dim"), (0, 0, 0, indent), expand=False))
     if removed or added:
         console.print(Padding(text, (0, 0, 0, indent), expand=False))

@@ -4,13 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-import polars as pl
 import pyarrow as pa
 import pytest
 
 import tamis
-from manifests.fates import fates
 from manifests.manifest import Manifest
+from manifests.reasons import sample_dropped
 from pipeline.build import Built
 from pipeline.plan import DECIDE, UP_TO_DATE
 
@@ -83,9 +82,9 @@ def test_every_stage_conserves_documents(manifest: Manifest) -> None:
 
 
 def test_near_duplicates_name_their_survivor(manifest: Manifest) -> None:
-    fate = fates(manifest).filter(pl.col("reason") == "near_duplicate")
-    dropped = [tamis.explain(manifest.workspace, id.hex())[0] for id in fate["id"]]
-    assert dropped
+    ids = sample_dropped(manifest, "near_duplicate", 1_000)
+    assert len(ids) == manifest.stage("near_dedupe")["dropped"]["near_duplicate"]["documents"]
+    dropped = [tamis.explain(manifest.workspace, name)[0] for name in ids]
     for story in dropped:
         step = story.steps[-1]
         assert step.score is not None

@@ -10,7 +10,7 @@ import pytest
 import tamis
 from manifests.documents import find_documents
 from manifests.manifest import Manifest, load_manifest
-from tamis.contamination import aligned_lines, contamination
+from tamis.contamination import aligned_lines, contamination_of
 from tests.small_corpus import problems
 from tests.tamis.duplicates import NAMES, page, write_duplicates
 from tests.tamis.test_cli import call
@@ -133,7 +133,7 @@ def test_contamination_shows_both_texts(manifest: Manifest, workspace: Path) -> 
 
 
 def test_aligned_words_are_the_common_subsequence(manifest: Manifest) -> None:
-    (hit,) = contamination(manifest, "decontaminate").hits
+    (hit,) = contamination_of(manifest, "decontaminate").hits
     lines = [line.plain for line in aligned_lines(hit, 80, marked=True)]
     assert max(map(len, lines)) <= 80
     marks = [line.split() for line in lines if set(line.strip()) == {"=", " "}]
