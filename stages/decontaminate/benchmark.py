@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.stage import StageConfig, file_setting, setting
-from stages.decontaminate.records import BenchmarkError as BenchmarkError
-from stages.decontaminate.records import Record, read_records
+from stages.decontaminate.records import BenchmarkError, Record, read_records
 from stages.decontaminate.registry import ROLES, Definition, Field, definition
 
 Json = Any

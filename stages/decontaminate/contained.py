@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from stages.decontaminate.benchmark import Sequence as BenchmarkSequence
 from stages.decontaminate.gate import rolling
+from stages.decontaminate.hits import Booleans
 from stages.words import I64, U64, Words, hash_words
-
-Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
 STRICT_N = 13
 """Words of the n-grams of Qwen2's strict test."""

@@ -90,9 +90,10 @@ def collect(
 
 @compiled
 def with_room(values: Any, used: int, more: int) -> Any:
+    """An array with room for ``more`` rows behind those used: this one, or a larger copy."""
     if used + more <= len(values):
         return values
-    larger = np.empty(2 * (used + more), values.dtype)
+    larger = np.empty((2 * (used + more), *values.shape[1:]), values.dtype)
     larger[:used] = values[:used]
     return larger
 

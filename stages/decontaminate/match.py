@@ -12,7 +12,7 @@ reaches is the mode's (``window.py``).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -72,13 +72,6 @@ class Found(NamedTuple):
 
 
 @compiled
-def _grown(table: Any, used: int) -> Any:
-    larger = np.empty((2 * len(table), table.shape[1]), table.dtype)
-    larger[:used] = table[:used]
-    return larger
-
-
-@compiled
 def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
     """Whether between two words stands more than spaces and commas, or one is missing."""
     for i in range(start, end):
@@ -129,8 +122,7 @@ def _long_matches(
             copied[order[first : last + 1]] = True
         if length >= FLOOR_RATIO * shorter:
             spans = lcs_spans(words[low:high], piece)
-            if used == len(found):
-                found = _grown(found, used)
+            found = with_room(found, used, 1)
             found[used] = (
                 row,
                 s,
@@ -189,8 +181,7 @@ def _whole_matches(
                 and _delimited(raw, ends[last], after, last + 1 == count)
             ):
                 continue
-        if used == len(found):
-            found = _grown(found, used)
+        found = with_room(found, used, 1)
         found[used] = (row, s, starts[at], ends[last], 0, size, 1, size, size, 0, 0)
         used += 1
     return found, used
@@ -282,10 +273,10 @@ def _characters(data: U8, begin: int, byte: int) -> int:
 @compiled
 def _in_characters(data: U8, offsets: I64, rows: I64, found: I64) -> None:
     for k in range(len(found)):
-        begin = offsets[rows[found[k, 0]]]
-        start = _characters(data, begin, found[k, 2])
-        found[k, 3] = start + _characters(data, begin + found[k, 2], found[k, 3] - found[k, 2])
-        found[k, 2] = start
+        begin = offsets[rows[found[k, _ROW]]]
+        first, last = found[k, _START], found[k, _END]
+        found[k, _START] = _characters(data, begin, first)
+        found[k, _END] = found[k, _START] + _characters(data, begin + first, last - first)
 
 
 def find_matches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,10 +40,6 @@ def build_index_files(run: TaskRun) -> Json:
         markup=mode.markup,
     )
     save_index(index, run.output)
-    (run.output / "record.json").write_text(
-        json.dumps({"benchmarks": benchmarks, **record}, sort_keys=True, ensure_ascii=False),
-        encoding="utf-8",
-    )
     return {"benchmarks": benchmarks, **record}
 
 
