@@ -277,7 +277,7 @@ def main() -> None:
     if "peers" not in arguments.without:
         for peer, ran in run_peers(arguments, fewer):
             rate = megabytes(fewer) / ran.seconds
-            results[peer] = Result(rate, ran.index, None, ran.flags)
+            results[peer] = Result(rate, ran.index_seconds, None, ran.flags)
     print_results(results)
 
 

@@ -51,7 +51,7 @@ class PeerRun(NamedTuple):
 
     flags: Flags
     seconds: float
-    index: float
+    index_seconds: float
 
 
 def chosen(arguments: argparse.Namespace) -> dict[str, Path]:
