@@ -40,13 +40,14 @@ class DecontaminateConfig(StageConfig):
     )
     mode: Literal["paper", "hardened"] = setting(
         "paper",
-        about="Gate: n-grams of 13 words (paper) or of 8 (hardened: finds edited copies)",
-        source="Qwen2, arXiv 2407.10671, section 5.2.6; 8: measured",
+        about="Gate: n-grams of 13 words (paper) or of 5 (hardened: finds edited copies, in a"
+        " narrower window and at a higher ratio)",
+        source="Qwen2, arXiv 2407.10671, section 5.2.6; 5: measured, docs/decontaminate.md",
     )
     short_words: int = setting(
         5,
-        about="Sequences of at least this many words, but fewer than the gate's n, match as a"
-        " whole; shorter ones not at all (their question with its answer may)",
+        about="Sequences of at least this many words, but fewer than 13, match as a whole; shorter"
+        " ones not at all (their question with its answer may)",
         ge=3,
         le=8,
     )
