@@ -15,7 +15,7 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
-.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling install install-dev vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling install install-dev bubblewrap vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
@@ -64,7 +64,17 @@ install-dev: $(DEV_STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@$(MAKE) --no-print-directory bubblewrap
 	touch $@
+
+# The sandbox of synthetic code is strongest with bubblewrap: docs/sandbox.md
+bubblewrap:
+	@command -v bwrap >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& { apt-get install --quiet --yes bubblewrap >/dev/null 2>&1 \
+			|| { apt-get update --quiet >/dev/null 2>&1 \
+				&& apt-get install --quiet --yes bubblewrap >/dev/null 2>&1; }; }; } \
+	|| echo "bubblewrap (bwrap) is not installed: programs run in the second sandbox level. Install the package \`bubblewrap\`."
 
 # vLLM's CPU build, in an environment of its own: it pins another torch build than ours. Its
 # torch companions are taken out again, because they do not match that torch.
