@@ -36,6 +36,16 @@ class EngineSettings:
     threads: int = 1
     gpus: int = 0
 
+    def for_vllm(self, model: Path) -> dict[str, Any]:
+        """The settings that vLLM takes, as the keywords of a role (``classifiers.vllm.worker``)."""
+        return {
+            "model": str(model),
+            "dtype": self.dtype,
+            "max_length": self.max_length,
+            "threads": self.threads,
+            "gpus": self.gpus,
+        }
+
 
 class JudgeEngine(Protocol):
     """A loaded causal language model."""
@@ -69,11 +79,9 @@ def open_engine(
 
         return TransformersEngine(settings, model)
     if settings.name == "vllm":
-        from classifiers.judge.vllm_engine import VllmEngine, VllmProcessEngine
+        from classifiers.judge.vllm_engine import VllmEngine
 
-        if interpreter:
-            return VllmProcessEngine(settings, model, interpreter)
-        return VllmEngine(settings, model)
+        return VllmEngine(settings, model, interpreter)
     raise ValueError(f"there is no judge engine `{settings.name}`. Known: {', '.join(ENGINES)}.")
 
 

@@ -1,0 +1,1 @@
+"""vLLM, in this process or in a child of another Python environment, by role."""
