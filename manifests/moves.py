@@ -102,16 +102,24 @@ def _merged(moves: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _deal(parts: Sequence[PartFiles], names: FateNames, folder: Path, buckets: int) -> None:
-    """Writes ids and fates of the parts into buckets: ranges of ids, each a folder."""
+    """Writes ids and fates of the parts into buckets: ranges of ids, each a folder. Parts are dealt
+    many at a time, so that files are few and large."""
     for number in range(buckets):
         (folder / str(number)).mkdir(parents=True)
     width = -(-(1 << 32) // buckets)
-    for position, part in enumerate(parts):
-        frame = _frame(part, names).with_columns(
+    held: list[pl.DataFrame] = []
+    rows = batch = 0
+    for position, part in enumerate(parts, 1):
+        held.append(_frame(part, names))
+        rows += part.rows
+        if rows < BUCKET and position < len(parts):
+            continue
+        frame = pl.concat(held).with_columns(
             ((pl.col("high") // (1 << 32)) // width).cast(pl.Int64).alias("bucket")
         )
         for (number,), piece in frame.group_by("bucket"):
-            piece.drop("bucket").write_ipc(folder / str(number) / f"{position}.arrow")
+            piece.drop("bucket").write_ipc(folder / str(number) / f"{batch}.arrow")
+        held, rows, batch = [], 0, batch + 1
 
 
 def _bucket(folder: Path) -> pl.DataFrame:
