@@ -173,13 +173,24 @@ def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path |
     )
 
 
-def check_entry(draft: Draft, name: str, catalog: Catalog) -> Entry:
-    """One stage of a draft. Raises RecipeError with all its faults."""
+def check_entry(
+    draft: Draft, name: str, catalog: Catalog, above: Sequence[Entry] | None = None
+) -> Entry:
+    """One stage of a draft, checked against those above it where they are given. Raises RecipeError
+    with all its faults."""
     faults: list[_Fault] = []
     entry = _entry(name, draft.content["stages"][name], catalog, faults)
-    if entry is None:
+    if entry is not None and above is not None:
+        faults += _faults_of(entry, above)
+    if entry is None or faults:
         raise draft.origin.faults(faults)
     return entry
+
+
+def _faults_of(entry: Entry, above: Sequence[Entry]) -> list[_Fault]:
+    """What a stage finds wrong with its own config, given those above it."""
+    stages = {other.name: other.stage for other in above}
+    return [(("stages", entry.name, *place), told) for place, told in entry.stage.faults(stages)]
 
 
 def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Entry]:
@@ -197,10 +208,12 @@ def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Ent
             continue
         place: Place = ("stages", entry.name)
         missing = [f"`{stage}`" for stage in entry.stage.needs_stages() if stage not in above]
-        if missing:
+        told = _faults_of(entry, entries) if len(entries) == len(above) else []
+        if missing and not told:
             faults.append(
                 (place, f"needs the stage {', '.join(missing)} before it. Add it above `{name}`.")
             )
+        faults += told
         sink = next((other.name for other in entries if not len(other.stage.columns)), None)
         if entry.stage.drops and sink is not None:
             faults.append(

@@ -30,6 +30,7 @@ from manifests.schema import KEEP
 
 if TYPE_CHECKING:
     from pipeline.corpus import Corpus
+    from pipeline.draft import Place
     from pipeline.task import Receipt, Task
 
 Json = Any
@@ -186,6 +187,12 @@ class Stage(ABC, Generic[C]):
         """Whether it cuts under its config. A stage that cuts must stand before those that read
         cuts."""
         return self.cuts
+
+    def faults(self, above: Mapping[str, Stage[Any]]) -> list[tuple[Place, str]]:
+        """What is wrong with its config, given the stages above it in the recipe, by name: a column
+        that none of them writes, for one. Places are those in the config. Asked before anything
+        runs, once the stages above have no faults; told instead of stages that are missing."""
+        return []
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Yields rounds of tasks, is sent their receipts in the tasks' order, returns artefacts.

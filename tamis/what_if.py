@@ -109,10 +109,10 @@ def changed_entries(before: Sequence[Entry], settings: Sequence[str]) -> list[En
     for setting in settings:
         _check_place(setting, before)
         draft = draft.changed(setting)
-    after = []
+    after: list[Entry] = []
     for entry in before:
         touched = any(step[1] == entry.name for step in draft.origin.set_places)
-        changed = check_entry(draft, entry.name, CATALOG) if touched else entry
+        changed = check_entry(draft, entry.name, CATALOG, after) if touched else entry
         check_decided(entry, changed, before)
         after.append(changed)
     return after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,11 +115,7 @@ def _columns(node: Node) -> list[str]:
 def _compile(node: Node, kinds: Mapping[str, Kind]) -> Typed:
     if isinstance(node, Column):
         if node.name not in kinds:
-            stage = node.name.split(".", 1)[0]
-            near = [name for name in kinds if name.split(".", 1)[0] == stage] or list(kinds)
-            raise ExpressionError(
-                f"there is no column `{node.name}`. Known: {', '.join(sorted(near)) or 'none'}."
-            )
+            raise ExpressionError(_no_column(node.name, kinds))
         return Typed(kinds[node.name], pl.col(node.name))
     if isinstance(node, Constant):
         if isinstance(node.value, bool):
@@ -126,6 +123,29 @@ def _compile(node: Node, kinds: Mapping[str, Kind]) -> Typed:
         return Typed("text" if isinstance(node.value, str) else "number", pl.lit(node.value))
     operands = [_compile(operand, kinds) for operand in node.operands]
     return _OPERATIONS[node.name](node, operands)
+
+
+def _no_column(name: str, kinds: Mapping[str, Kind]) -> str:
+    """What is wrong with an unknown column: the nearest one, or those of its stage, or all."""
+    stage, _, own = name.partition(".")
+    of_stage = {
+        column.partition(".")[2]: column for column in kinds if column.startswith(f"{stage}.")
+    }
+    words = of_stage or {_as_written(column): column for column in kinds}
+    near = difflib.get_close_matches(own if of_stage else _as_written(name), words, n=1)
+    fault = f"there is no column `{_as_written(name)}`"
+    if near:
+        return f"{fault}. Did you mean `{_as_written(words[near[0]])}`?"
+    known = ", ".join(sorted(_as_written(column) for column in words.values())) or "none"
+    if of_stage:
+        return f"{fault}. Known: {known}."
+    return f"{fault}: no stage above is named `{stage}`. Add it above, or use one of: {known}."
+
+
+def _as_written(column: str) -> str:
+    """``kind`` for ``kind.kind``."""
+    stage, _, own = column.partition(".")
+    return stage if own == stage else column
 
 
 def _require(node: Operation, operands: Sequence[Typed], *kinds: Kind) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.corpus import open_view
+from pipeline.draft import Place
 from pipeline.task import Json, TaskRun
 from stages.balance.config import BalanceConfig
 from stages.balance.expression import Kind, document_kinds, kind_of, parse
@@ -25,8 +26,6 @@ OTHER = "other"
 
 DOCUMENTS_FILE = "documents.parquet"
 TOKENS = "tokenize.n_tokens"
-
-Place = tuple[str | int, ...]
 
 
 def annotations_read(config: BalanceConfig) -> list[str]:

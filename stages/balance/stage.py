@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.corpus import Corpus
+from pipeline.draft import Place
 from pipeline.stage import Artefacts, Batch, Stage, Verdicts
 from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.balance.choose import (
@@ -27,7 +27,6 @@ from stages.balance.cuts import find_cuts
 from stages.balance.groups import (
     DOCUMENTS_FILE,
     TOKENS,
-    Place,
     annotations_read,
     column_kinds,
     expression_faults,
@@ -62,15 +61,13 @@ class Balance(Stage[BalanceConfig]):
         named = [stage for each in self.config.expressions().values() for stage in each.stages()]
         return tuple(dict.fromkeys([*super().needs_stages(), *named]))
 
-    def faults(self, earlier: Mapping[str, Stage[Any]]) -> list[tuple[Place, str]]:
-        """What is wrong with its expressions, given the stages before it: place in the config, and
-        a message that names the columns there are."""
-        schemas = {name: stage.columns for name, stage in earlier.items()}
+    def faults(self, above: Mapping[str, Stage[Any]]) -> list[tuple[Place, str]]:
+        """What is wrong with its expressions, with the columns that are nearest."""
+        schemas = {name: stage.columns for name, stage in above.items()}
         return expression_faults(self.config, column_kinds(schemas))
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Groups the documents of every part; plans; finds the cuts; chooses in every part."""
-        self._check_columns(corpus)
         reads = annotations_read(self.config)
         grouped = yield [
             corpus.task(
@@ -123,19 +120,6 @@ class Balance(Stage[BalanceConfig]):
             record=record,
             published={"mixture.json": written.path(PLAN_FILE)},
         )
-
-    def _check_columns(self, corpus: Corpus) -> None:
-        """Refuses expressions that do not fit the ledgers, as far as these are there yet."""
-        schemas = {
-            stage: pq.read_schema(corpus.store.path(path))
-            for stage, path in (corpus.annotations[0] if corpus.annotations else {}).items()
-            if corpus.store.path(path).exists()
-        }
-        if TOKENS.split(".", 1)[0] in schemas:
-            faults = expression_faults(self.config, column_kinds(schemas))
-            if faults:
-                told = [f"{'.'.join(map(str, place))}: {message}" for place, message in faults]
-                raise ValueError(" ".join(told))
 
     def annotate(self, batch: Batch) -> pa.Table:
         """Group, repeats (how often the document is read, in all and by phase) and weight."""

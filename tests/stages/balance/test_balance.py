@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from classifiers.domain import TERMS_FILE
 from manifests.schema import KEEP
-from pipeline.draft import RecipeError
+from pipeline.recipe import RecipeError, load_recipe
 from stages.balance.config import BalanceConfig, read_preset
+from stages.catalog import CATALOG
 from stages.sampling import hash_ids, unit_interval
 from tests.stages.small_corpus import entry, sentences, walk_over
 from trainer.shards import open_shard
@@ -206,22 +207,36 @@ def test_phases_say_what_they_take_from_the_balance():
 
 
 def test_faults_of_expressions_name_their_place_and_the_columns():
-    earlier = {name: entry(name).stage for name in ("kind", "tokenize")}
-    stage = entry("balance", groups={"code": "kind.knd = 'code'", "long": "kind"}).stage
-    faults = dict(stage.faults(earlier))
-    assert "Known: kind." in faults["groups", "code"]
+    above = {name: entry(name).stage for name in ("kind", "tokenize")}
+    groups = {"code": "kind.knd = 'code'", "long": "kind", "short": "tokenize.words < 9"}
+    faults = dict(entry("balance", groups=groups).stage.faults(above))
+    assert "no column `kind.knd`. Did you mean `kind`?" in faults["groups", "code"]
     assert "a boolean is wanted" in faults["groups", "long"]
-    assert not entry("balance", by=["kind"]).stage.faults(earlier)
+    assert "Known: tokenize.n_" in faults["groups", "short"]
+    assert not entry("balance", by=["kind"]).stage.faults(above)
     with pytest.raises(ValidationError) as error:
         BalanceConfig(by=["source", "kind ="])
     assert error.value.errors()[0]["loc"] == ("by", 1)
 
 
-def test_a_column_that_no_ledger_has_is_refused_before_anything_is_grouped(tmp_path):
-    tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
-    balance = entry("balance", by=["band(tokenize.words, 5)"])
-    with pytest.raises(RecipeError, match=r"no column `tokenize.words`. Known: .*n_tokens"):
-        walk_over(tmp_path, [documents(20)], [tokenize, balance])
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("band(tokenize.words, 5)", "no column `tokenize.words`. Known: tokenize.n_"),
+        ("sorce", "no column `sorce`. Did you mean `source`?"),
+        ("language", "no stage above is named `language`"),
+        ("tokenize.n_tokens", "Cut numbers into bands"),
+    ],
+)
+def test_a_column_that_no_stage_writes_is_a_fault_of_the_recipe(tmp_path, by, told):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "sources:\n  - {name: a, path: a.txt}\nstages:\n  kind:\n  tokenize:\n  balance:\n"
+        f"    by:\n      - source\n      - {by}\n"
+    )
+    with pytest.raises(RecipeError, match=r"r\.yaml:9: stages\.balance\.by\.1: ") as error:
+        load_recipe(path, CATALOG)
+    assert told in str(error.value)
 
 
 def test_shards_carry_the_repeats_of_every_phase(tmp_path):

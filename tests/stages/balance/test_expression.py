@@ -60,8 +60,8 @@ def test_what_expressions_mean(text, expected):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("quality.scor > 1", r"no column `quality.scor`. Known: quality.score"),
-        ("nothing > 1", r"no column `nothing.nothing`. Known: .*kind.kind.*source"),
+        ("quality.scor > 1", r"no column `quality.scor`. Did you mean `quality.score`"),
+        ("nothing > 1", r"no column `nothing`: no stage above .* use one of: .*kind.*source"),
         ("kind >", "character 7: a column, a text, a number"),
         ("kind = 'a", "character 8: `'` means nothing"),
         ("kind = 'a' kind", "character 12: the end, or an operator was expected, not `kind`"),
