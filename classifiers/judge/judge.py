@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import AutoTokenizer
 
 from classifiers.judge.engine import Floats, JudgeEngine
 
@@ -94,6 +93,8 @@ class Judge:
         self.engine = engine
         self.max_tokens = max_tokens
         self.rubric = load_rubric()
+        from transformers import AutoTokenizer  # takes seconds; rubric and anchors need none of it
+
         self.tokenizer: Any = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
 
     @cached_property

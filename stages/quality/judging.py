@@ -9,7 +9,6 @@ from typing import Any
 
 from classifiers.judge.engine import EngineSettings, open_engine
 from classifiers.judge.judge import Judge, answer_key, load_anchors, load_rubric
-from classifiers.smollm2 import convert_gguf
 from pipeline.task import TaskRun
 from stages.quality.sample import read_texts
 
@@ -20,6 +19,8 @@ ANSWERS_FILE = "answers.jsonl"
 
 def prepare_model(run: TaskRun) -> Json:
     """Converts a GGUF file (location ``model``) to a Hugging Face folder ``model/``."""
+    from classifiers.smollm2 import convert_gguf  # imports torch, which takes seconds
+
     convert_gguf(Path(run.locations["model"]), run.output / "model")
     return {}
 
