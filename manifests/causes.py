@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,23 +33,31 @@ def find_causes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[C
     new_sources = {source["name"]: _read_as(source) for source in after["recipe"]["sources"]}
     for name in sorted({*old_sources} & {*new_sources}):
         causes += config_causes(("sources", name), old_sources[name], new_sources[name])
-    old_stages = {stage["name"]: stage for stage in before["stages"]}
-    new_stages = {stage["name"]: stage for stage in after["stages"]}
-    for name in [*old_stages, *(name for name in new_stages if name not in old_stages)]:
-        stage, other = old_stages.get(name), new_stages.get(name)
-        place = ("stages", name)
-        if stage is None or other is None:
-            causes.append(Cause(".".join(place), _presence(stage), _presence(other), place))
-            continue
-        causes += config_causes(place, stage["config"], other["config"])
-        for key in ("use", "version", "libraries"):
-            for cause in config_causes(place, {key: stage[key]}, {key: other[key]}):
-                told = f"stages.{name} {'.'.join(cause.path[2:])}"
-                causes.append(Cause(told, cause.before, cause.after, ("code", *cause.path[1:])))
+    causes += _step_causes("synthesize", before.get("synthesis", []), after.get("synthesis", []))
+    causes += _step_causes("stages", before["stages"], after["stages"])
+    old_stages = [stage["name"] for stage in before["stages"]]
+    new_stages = [stage["name"] for stage in after["stages"]]
     common = [name for name in old_stages if name in new_stages]
     order = [name for name in new_stages if name in old_stages]
     if common != order:
         causes.append(Cause("order of stages", " ".join(common), " ".join(order), ("order",)))
+    return causes
+
+
+def _step_causes(key: str, before: Sequence[Json], after: Sequence[Json]) -> list[Cause]:
+    """The causes in stages, or in makers of synthetic documents: what ``key`` holds in a recipe."""
+    causes = []
+    old, new = {step["name"]: step for step in before}, {step["name"]: step for step in after}
+    for name in dict.fromkeys([*old, *new]):
+        step, other, place = old.get(name), new.get(name), (key, name)
+        if step is None or other is None:
+            causes.append(Cause(".".join(place), _presence(step), _presence(other), place))
+            continue
+        causes += config_causes(place, step["config"], other["config"])
+        for what in ("use", "version", "libraries"):
+            for cause in config_causes(place, {what: step[what]}, {what: other[what]}):
+                told = f"{key}.{name} {'.'.join(cause.path[2:])}"
+                causes.append(Cause(told, cause.before, cause.after, ("code", *cause.path[1:])))
     return causes
 
 

@@ -99,15 +99,17 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
     if aside:
         return aside
     raise NotFoundError(
-        f"no document has the id, locator or URL `{document}`, or that text in it, and ingest set"
-        " nothing of that locator aside."
+        f"no document has the id, locator or URL `{document}`, or that text in it, and nothing of"
+        " that locator was set aside when sources were read and made."
     )
 
 
 def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
     """Records that never became documents, by locator: damaged ones, and those skipped."""
     stories = []
+    made = [maker["name"] for maker in manifest.synthesis]
     for path in manifest.content["quarantine"]:
+        step = next((name for name in made if path.startswith(f"store/{name}/")), "ingest")
         with (manifest.workspace / path).open(encoding="utf-8") as lines:
             for line in lines:
                 record = json.loads(line)
@@ -115,9 +117,9 @@ def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
                     continue
                 detail = f" ({record['detail']})" if record.get("detail") else ""
                 text = str(record.get("excerpt") or "")
-                outcome = f"set aside by ingest: {record['reason']}{detail}"
+                outcome = f"set aside by {step}: {record['reason']}{detail}"
                 stories.append(
-                    Story("—", "ingest", record["locator"], None, len(text), text, [], outcome)
+                    Story("—", step, record["locator"], None, len(text), text, [], outcome)
                 )
     return stories
 

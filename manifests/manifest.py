@@ -53,6 +53,18 @@ class Manifest:
         """The stages in the order they ran."""
         return [stage["name"] for stage in self.content["stages"]]
 
+    @property
+    def synthesis(self) -> list[Mapping[str, Json]]:
+        """Every maker of synthetic documents: its source's name, config, record and counts."""
+        return list(self.content.get("synthesis", []))
+
+    @property
+    def sources(self) -> dict[str, Mapping[str, Json]]:
+        """Counts of every source: records, documents, bytes, and by reason what was quarantined and
+        skipped; those that were read first, then those that were made."""
+        read = self.content["ingest"]["sources"]
+        return {**read, **{maker["name"]: maker for maker in self.synthesis}}
+
     @cached_property
     def cube(self) -> pl.DataFrame:
         """Counts by source, dimensions and verdict. ``dropped_by`` is null for what was kept."""

@@ -38,8 +38,8 @@ def verify_workspace(manifest: Manifest) -> Verification:
     Checksums and sizes of all files, those that stages pass to each other included; ids of every
     ledger equal to its documents part's, row by row; counts in the manifest equal to the ledgers',
     cuts included;
-    for every stage ``in = kept + dropped``, and for every source
-    ``records = documents + quarantined + skipped`` at ingest.
+    for every stage ``in = kept + dropped``, and for every source, read or made,
+    ``records = documents + quarantined + skipped``.
     """
     result = Verification()
     root = manifest.workspace
@@ -57,7 +57,7 @@ def verify_workspace(manifest: Manifest) -> Verification:
         if not _sound(result, root, path, published["sha256"], published["bytes"], made.parent):
             damaged.add(published["artefact"])
     _store_is_sound(result, root, damaged | set(manifest.files["path"]))
-    _ingest_conserves(result, manifest)
+    _sources_conserve(result, manifest)
     _stages_conserve(result, manifest)
     if not damaged:
         _ledgers_agree(result, manifest)
@@ -110,13 +110,13 @@ def _store_is_sound(result: Verification, root: Path, checked: set[str]) -> None
                 _sound(result, root, file, told["sha256"], told["bytes"], path.parent)
 
 
-def _ingest_conserves(result: Verification, manifest: Manifest) -> None:
-    for source, counts in manifest.content["ingest"]["sources"].items():
+def _sources_conserve(result: Verification, manifest: Manifest) -> None:
+    for source, counts in manifest.sources.items():
         out = counts["documents"] + sum(counts["quarantined"].values())
         out += sum(counts["skipped"].values())
         if counts["records"] != out:
             result.faults.append(
-                f"source {source}: {counts['records']} records were read, but documents,"
+                f"source {source}: {counts['records']} records were read or made, but documents,"
                 f" quarantined and skipped add up to {out}."
             )
         result.documents += counts["documents"]

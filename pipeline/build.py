@@ -247,6 +247,17 @@ def _content(
         name: {path: file.sha256 for path, file in files.items()}
         for name, files in externals.items()
     }
+    synthesis = [
+        {
+            "name": maker.name,
+            "use": maker.type,
+            "version": maker.synthesis.version,
+            "libraries": library_versions(maker.synthesis.libraries),
+            "config": identified_config(maker.synthesis.config, checksums[maker.name]),
+            **walked.made[maker.name],
+        }
+        for maker in recipe.makers
+    ]
     stages = []
     for entry in recipe.entries:
         stage: Stage[Any] = entry.stage
@@ -277,6 +288,7 @@ def _content(
             "config": recipe.ingest.config.model_dump(mode="json"),
             "sources": walked.ingested,
         },
+        "synthesis": synthesis,
         "quarantine": sorted(walked.quarantines),
         "stages": stages,
         "warnings": _warnings(recipe, stages),

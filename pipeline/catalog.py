@@ -1,20 +1,21 @@
-"""The list of stages that a recipe may name, handed to the pipeline from above."""
+"""The stages and makers that a recipe may name, handed to the pipeline from above."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.source import Ingest
+from pipeline.source import Ingest, Synthesis
 from pipeline.stage import Stage
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Stage names to classes, by ``module:Class``, so that a stage is imported when it is used.
+    """Stage names to classes, by ``module:Class``, so that a stage is imported when it is used;
+    ``makers`` are what can make synthetic documents, in the same way.
 
     ``reference`` is where workers find this catalog: ``module:NAME``.
     """
@@ -22,12 +23,20 @@ class Catalog:
     reference: str
     ingest: str
     stages: Mapping[str, str]
+    makers: Mapping[str, str] = field(default_factory=dict)
 
     def stage(self, name: str) -> type[Stage[Any]]:
         """The class of a stage. Raises KeyError with the nearest names when there is none."""
         if name not in self.stages:
             raise KeyError(unknown("stage", name, list(self.stages)))
         found: type[Stage[Any]] = _load(self.stages[name])
+        return found
+
+    def maker(self, name: str) -> type[Synthesis[Any]]:
+        """The class of a maker. Raises KeyError with the nearest names when there is none."""
+        if name not in self.makers:
+            raise KeyError(unknown("maker", name, list(self.makers)))
+        found: type[Synthesis[Any]] = _load(self.makers[name])
         return found
 
     def ingest_class(self) -> type[Ingest[Any, Any]]:

@@ -162,16 +162,16 @@ def _match(pattern: Path) -> tuple[Path, list[Path]]:
 
 
 def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
-    """A fault for every file that a stage's config names and that is not there: its place in the
-    recipe, and what is wrong."""
+    """A fault for every file that a stage's or a maker's config names and that is not there: its
+    place in the recipe, and what is wrong."""
     faults: list[tuple[Place, str]] = []
-    for entry in recipe.entries:
-        for place, written in external_places(entry.stage.config):
+    for where, _, config in recipe.configs():
+        for place, written in external_places(config):
             path = _located(recipe.folder, written)
             if not path.exists():
                 faults.append(
                     (
-                        ("stages", entry.name, *place),
+                        (*where, *place),
                         f"there is no file {written} (looked at {path})."
                         " Paths are relative to the recipe.",
                     )
@@ -180,7 +180,7 @@ def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
 
 
 def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping[str, External]]:
-    """For every stage the files that its config names, by the path as written there.
+    """For every stage and maker the files that its config names, by the path as written there.
 
     Raises RecipeError naming every one that is not there.
     """
@@ -188,11 +188,11 @@ def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping
     if faults:
         raise recipe.origin.faults(faults)
     found: dict[str, dict[str, External]] = {}
-    for entry in recipe.entries:
-        found[entry.name] = {}
-        for _, written in external_places(entry.stage.config):
+    for _, name, config in recipe.configs():
+        found[name] = {}
+        for _, written in external_places(config):
             path = _located(recipe.folder, written)
-            found[entry.name][written] = External(str(path.resolve()), checksums.of_path(path))
+            found[name][written] = External(str(path.resolve()), checksums.of_path(path))
     checksums.save()
     return found
 

@@ -104,7 +104,8 @@ def plan(recipe: Recipe, catalog: Catalog) -> list[StagePlan]:
     except _NotReadyError:
         stopped = True
     causes = _causes(recipe, inputs, externals, _last(store))
-    names = ["ingest", *(entry.name for entry in recipe.entries), "manifest"]
+    makers = [maker.name for maker in recipe.makers]
+    names = ["ingest", *makers, *(entry.name for entry in recipe.entries), "manifest"]
     plans = []
     culprit = ""
     for name in names:
@@ -159,18 +160,20 @@ def _causes(
         changes += _changes(source["name"], sources.get(source["name"], source), source)
     if changes:
         causes.setdefault("ingest", []).extend(changes)
-    known = {stage["name"]: stage for stage in before["stages"]}
-    for entry in recipe.entries:
-        then = known.get(entry.name)
+    known = {it["name"]: it for it in (*before.get("synthesis", ()), *before["stages"])}
+    steps: list[tuple[str, Any]] = [(maker.name, maker.synthesis) for maker in recipe.makers]
+    steps += [(entry.name, entry.stage) for entry in recipe.entries]
+    for name, step in steps:
+        then = known.get(name)
         if then is None:
-            causes[entry.name] = ["the stage is new"]
+            causes[name] = ["it is new"]
             continue
-        checksums = {path: file.sha256 for path, file in externals[entry.name].items()}
-        changes = _changes("", then["config"], identified_config(entry.stage.config, checksums))
-        changes += _changes("version", then["version"], entry.stage.version)
-        changes += _changes("libraries", then["libraries"], library_versions(entry.stage.libraries))
+        checksums = {path: file.sha256 for path, file in externals[name].items()}
+        changes = _changes("", then["config"], identified_config(step.config, checksums))
+        changes += _changes("version", then["version"], step.version)
+        changes += _changes("libraries", then["libraries"], library_versions(step.libraries))
         if changes:
-            causes[entry.name] = changes
+            causes[name] = changes
     return {name: "; ".join(changes) for name, changes in causes.items()}
 
 

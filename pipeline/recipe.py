@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from pipeline.catalog import Catalog, unknown
 from pipeline.draft import Draft, Json, Origin, Place, RecipeError, read_draft
-from pipeline.source import Ingest, SourceBase
-from pipeline.stage import Stage, field_kind
+from pipeline.faults import Fault, checked_config
+from pipeline.source import Ingest, SourceBase, Synthesis, plain_source_name
+from pipeline.stage import Stage, StageConfig, field_kind
 from pipeline.warnings import WarningsConfig
 
 __all__ = [
     "Entry",
+    "Maker",
     "Recipe",
     "RecipeError",
     "check_entry",
@@ -27,12 +28,20 @@ __all__ = [
     "recipe_from",
 ]
 
-_KEYS = ("name", "description", "workspace", "sources", "ingest", "stages", "warnings")
+_KEYS = (
+    "name",
+    "description",
+    "workspace",
+    "sources",
+    "ingest",
+    "synthesize",
+    "stages",
+    "warnings",
+)
 _STAGE_NAME = re.compile(r"\w[\w-]*")
 _TAKEN = ("ingest", "manifest")
 """Names that stand for the first and the last step in ledgers, plans and the store."""
-
-_Fault = tuple[Place, str]
+_WHAT = {"stages": "stage", "synthesize": "maker"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,15 @@ class Entry:
     name: str
     type: str
     stage: Stage[Any]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A source of synthetic documents: its name, its maker's word in the catalog, and the maker."""
+
+    name: str
+    type: str
+    synthesis: Synthesis[Any]
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class Recipe:
     ingest: Ingest[Any, Any]
     sources: tuple[SourceBase, ...]
     entries: tuple[Entry, ...]
+    makers: tuple[Maker, ...] = ()
     warnings: WarningsConfig = field(default_factory=WarningsConfig)
     origin: Origin = field(default_factory=Origin)
 
@@ -62,6 +81,13 @@ class Recipe:
         """A fault of this recipe, with file and line: ``recipes/web.yaml:14: sources.web.path:
         message``. Sources and stages go by name: ``("sources", "web", "path")``."""
         return self.origin.fault(place, message)
+
+    def configs(self) -> list[tuple[Place, str, StageConfig]]:
+        """The settings of every maker and stage: where they stand in the recipe, whose they are,
+        the config."""
+        makers = [(("synthesize", m.name), m.name, m.synthesis.config) for m in self.makers]
+        stages = [(("stages", e.name), e.name, e.stage.config) for e in self.entries]
+        return [*makers, *stages]
 
     def resolved(self) -> dict[str, Json]:
         """The recipe with every default filled in, as JSON. File paths are relative, or bare names:
@@ -71,6 +97,14 @@ class Recipe:
             "description": self.description,
             "ingest": portable(self.ingest.config),
             "sources": [portable(source) for source in self.sources],
+            "synthesize": [
+                {
+                    "name": maker.name,
+                    "use": maker.type,
+                    "config": portable(maker.synthesis.config),
+                }
+                for maker in self.makers
+            ],
             "stages": [
                 {"name": entry.name, "use": entry.type, "config": portable(entry.stage.config)}
                 for entry in self.entries
@@ -127,33 +161,17 @@ def recipe_from(
 def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path | None) -> Recipe:
     """The typed recipe. Raises RecipeError with all faults of the draft."""
     content, origin = draft.content, draft.origin
-    faults: list[_Fault] = []
+    faults: list[Fault] = []
     for key in content:
         if key not in _KEYS:
             faults.append(((str(key),), unknown("key", str(key), list(_KEYS))))
     ingest_class = catalog.ingest_class()
-    ingest_config = _config(ingest_class.Config, content.get("ingest"), ("ingest",), faults)
-    sources: list[SourceBase] = []
-    declared = content.get("sources")
-    if not isinstance(declared, list) or not declared:
-        faults.append(
-            (("sources",), "a recipe needs a list of sources, each with a name and a path.")
-        )
-        declared = []
-    for index, source in enumerate(declared):
-        checked = _config(ingest_class.Source, source, ("sources", index), faults)
-        if checked is not None:
-            if any(checked.name == other.name for other in sources):
-                faults.append(
-                    (
-                        ("sources", index, "name"),
-                        f"two sources are named `{checked.name}`. Rename one.",
-                    )
-                )
-            sources.append(checked)
-            origin = origin.named(("sources", index), ("sources", checked.name))
+    ingest_config = checked_config(ingest_class.Config, content.get("ingest"), ("ingest",), faults)
+    sources, origin = _sources(content, ingest_class.Source, origin, faults)
     entries = _entries(content.get("stages"), catalog, faults)
-    warnings = _config(WarningsConfig, content.get("warnings"), ("warnings",), faults)
+    taken = [*(source.name for source in sources), *(entry.name for entry in entries)]
+    makers = _makers(content.get("synthesize"), taken, catalog, faults)
+    warnings = checked_config(WarningsConfig, content.get("warnings"), ("warnings",), faults)
     if faults:
         raise draft.origin.faults(faults)
     assert ingest_config is not None
@@ -168,9 +186,61 @@ def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path |
         ingest=ingest_class(ingest_config),
         sources=tuple(sorted(sources, key=lambda source: source.name)),
         entries=tuple(entries),
+        makers=tuple(sorted(makers, key=lambda maker: maker.name)),
         warnings=warnings,
         origin=origin,
     )
+
+
+def _sources(
+    content: Mapping[str, Json], model: type[SourceBase], origin: Origin, faults: list[Fault]
+) -> tuple[list[SourceBase], Origin]:
+    """The sources that are read, and an origin that knows them by name too."""
+    sources: list[SourceBase] = []
+    declared = content.get("sources")
+    if declared is None and content.get("synthesize"):
+        return sources, origin
+    if not isinstance(declared, list) or not declared:
+        faults.append(
+            (("sources",), "a recipe needs a list of sources, each with a name and a path.")
+        )
+        return sources, origin
+    for index, source in enumerate(declared):
+        place: Place = ("sources", index)
+        checked = checked_config(model, source, place, faults)
+        if checked is None:
+            continue
+        if any(checked.name == other.name for other in sources):
+            message = f"two sources are named `{checked.name}`. Rename one."
+            faults.append(((*place, "name"), message))
+        sources.append(checked)
+        origin = origin.named(place, ("sources", checked.name))
+    return sources, origin
+
+
+def _makers(
+    declared: Json, taken: Sequence[str], catalog: Catalog, faults: list[Fault]
+) -> list[Maker]:
+    """The sources that are made; ``taken`` are names of sources that are read, and of stages."""
+    if declared is not None and not isinstance(declared, dict):
+        message = "this is a mapping from names of sources, such as synthetic/math, to settings."
+        faults.append((("synthesize",), message))
+    if not isinstance(declared, dict):
+        return []
+    makers = []
+    for written, value in declared.items():
+        name, place = str(written), ("synthesize", str(written))
+        try:
+            plain_source_name(name)
+        except ValueError as error:
+            faults.append((place, f"{error}. Rename it."))
+            continue
+        if name in (*taken, *_TAKEN):
+            faults.append((place, f"a source or stage is named `{name}` already. Rename one."))
+        used = _used(place, name.rsplit("/", 1)[-1], value, catalog.maker, faults)
+        if used is not None:
+            makers.append(Maker(name, *used))
+    return makers
 
 
 def check_entry(
@@ -178,7 +248,7 @@ def check_entry(
 ) -> Entry:
     """One stage of a draft, checked against those above it where they are given. Raises RecipeError
     with all its faults."""
-    faults: list[_Fault] = []
+    faults: list[Fault] = []
     entry = _entry(name, draft.content["stages"][name], catalog, faults)
     if entry is not None and above is not None:
         faults += _faults_of(entry, above)
@@ -187,13 +257,13 @@ def check_entry(
     return entry
 
 
-def _faults_of(entry: Entry, above: Sequence[Entry]) -> list[_Fault]:
+def _faults_of(entry: Entry, above: Sequence[Entry]) -> list[Fault]:
     """What a stage finds wrong with its own config, given those above it."""
     stages = {other.name: other.stage for other in above}
     return [(("stages", entry.name, *place), told) for place, told in entry.stage.faults(stages)]
 
 
-def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Entry]:
+def _entries(declared: Json, catalog: Catalog, faults: list[Fault]) -> list[Entry]:
     entries: list[Entry] = []
     if not isinstance(declared, dict) or not declared:
         faults.append((("stages",), "a recipe needs a mapping of stages, in the order they run."))
@@ -241,7 +311,7 @@ def _entries(declared: Json, catalog: Catalog, faults: list[_Fault]) -> list[Ent
     return entries
 
 
-def _entry(name: Json, value: Json, catalog: Catalog, faults: list[_Fault]) -> Entry | None:
+def _entry(name: Json, value: Json, catalog: Catalog, faults: list[Fault]) -> Entry | None:
     """One stage, checked by itself; None after adding its faults."""
     place: Place = ("stages", str(name))
     if name is None or not _STAGE_NAME.fullmatch(str(name)):
@@ -252,47 +322,26 @@ def _entry(name: Json, value: Json, catalog: Catalog, faults: list[_Fault]) -> E
     if str(name) in _TAKEN:
         faults.append((place, "the name is taken: every build has this step. Rename the stage."))
         return None
+    used = _used(place, str(name), value, catalog.stage, faults)
+    return None if used is None else Entry(str(name), *used)
+
+
+def _used(
+    place: Place, default: str, value: Json, find: Callable[[str], Any], faults: list[Fault]
+) -> tuple[str, Any] | None:
+    """What `use` names (by ``default``, in the catalog) with its settings; None after adding its
+    faults."""
     if value is not None and not isinstance(value, dict):
-        faults.append((place, f"the settings of a stage are a mapping, this is `{value}`."))
+        faults.append(
+            (place, f"the settings of a {_WHAT[str(place[0])]} are a mapping, not `{value}`.")
+        )
         return None
     settings = dict(value or {})
-    type_name = str(settings.pop("use", name))
+    type_name = str(settings.pop("use", default))
     try:
-        stage_class = catalog.stage(type_name)
+        found = find(type_name)
     except KeyError as error:
         faults.append(((*place, "use") if "use" in (value or {}) else place, str(error.args[0])))
         return None
-    config = _config(stage_class.Config, settings, place, faults)
-    return None if config is None else Entry(str(name), type_name, stage_class(config))
-
-
-def _config(model: type[BaseModel], value: Json, place: Place, faults: list[_Fault]) -> Any:
-    if value is not None and not isinstance(value, dict):
-        faults.append((place, f"this is a mapping of settings, not `{value}`."))
-        return None
-    try:
-        return model.model_validate(value or {})
-    except ValidationError as error:
-        for fault in error.errors():
-            inner = tuple(
-                step for step in fault["loc"] if isinstance(step, int) or not step.endswith("]")
-            )
-            faults.append(((*place, *inner), _explained(fault, model)))
-    return None
-
-
-def _explained(fault: Any, model: type[BaseModel]) -> str:
-    kind, message = fault["type"], str(fault["msg"])
-    name = str(fault["loc"][-1]) if fault["loc"] else ""
-    if kind == "extra_forbidden":
-        known = list(model.model_fields) if len(fault["loc"]) == 1 else []
-        near = difflib.get_close_matches(name, known, n=1)
-        if near:
-            return f"there is no such key. Did you mean `{near[0]}`?"
-        return "there is no such key." + (f" Known: {', '.join(known)}." if known else "")
-    if kind == "missing":
-        return "is missing, and has no default. Add it."
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    given = fault.get("input")
-    return f"{message}; it is `{given}`." if not isinstance(given, dict | list) else f"{message}."
+    config = checked_config(found.Config, settings, place, faults)
+    return None if config is None else (type_name, found(config))

@@ -1,16 +1,21 @@
-"""What turns raw files into documents parts: the contract between the runner and ingest."""
+"""What makes documents parts: ingest from raw files, synthesis from models and seeds."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pydantic import field_validator
 
 from pipeline.stage import StageConfig, setting
-from pipeline.task import Task
+from pipeline.task import Receipt, Task
+
+if TYPE_CHECKING:
+    from pipeline.corpus import Corpus
+
+Json = Any
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,14 @@ class SourceBase(StageConfig):
     @field_validator("name")
     @classmethod
     def _name_is_plain(cls, name: str) -> str:
-        if not name or "\0" in name or name != name.strip():
-            raise ValueError("a source's name is a word or a path of words, such as web/news")
-        return name
+        return plain_source_name(name)
+
+
+def plain_source_name(name: str) -> str:
+    """The name, when it can be one of a source. Raises ValueError when not."""
+    if not name or "\0" in name or name != name.strip():
+        raise ValueError("a source's name is a word or a path of words, such as web/news")
+    return name
 
 
 S = TypeVar("S", bound=SourceBase)
@@ -71,3 +81,40 @@ class Ingest(ABC, Generic[S, C]):
     @abstractmethod
     def tasks(self, source: S, files: Sequence[InputFile]) -> list[Task]:
         """The tasks of one source, in the order of its files (sorted by ``relative``)."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a synthesis made. ``parts`` are receipts of tasks that wrote what tasks of ``Ingest``
+    write, and returned what those return: a record is a sample that was asked for, so that every
+    one of them is a document, damaged, or skipped for a reason. ``record`` is what the manifest
+    says about it (models with checksums, the funnel), without times or paths of the machine;
+    ``published`` are files for people, as in ``Artefacts``."""
+
+    parts: Sequence[Receipt]
+    record: Mapping[str, Json] = field(default_factory=dict)
+    published: Mapping[str, str] = field(default_factory=dict)
+
+
+class Synthesis(ABC, Generic[C]):
+    """A source of documents that are made, not read: a maker. Its documents go through all stages
+    like those of every other source."""
+
+    name: ClassVar[str]
+    """The maker's word in the catalog."""
+    version: ClassVar[int]
+    """Raised whenever the documents made of the same input would change."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose version may change what is made."""
+    Config: ClassVar[type[StageConfig]]
+    summary: ClassVar[str]
+    """One line for people."""
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+
+    @abstractmethod
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Made]:
+        """Yields rounds of tasks, is sent their receipts in the tasks' order, returns what came of
+        them; see ``Stage.rounds``. ``corpus`` holds the parts that ingest wrote, without ledgers;
+        ``corpus.stage`` is the name of the source that is made."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.annotate import Link, chain_task, plan_link
 from pipeline.catalog import Catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
+from pipeline.draft import Place
 from pipeline.libraries import library_versions
-from pipeline.recipe import Entry, Recipe
-from pipeline.source import InputFile
+from pipeline.recipe import Entry, Maker, Recipe
+from pipeline.source import InputFile, Made
 from pipeline.stage import Artefacts, external_places
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task
@@ -37,6 +38,7 @@ class Walked:
 
     parts: list[Part] = field(default_factory=list)
     ingested: dict[str, dict[str, Json]] = field(default_factory=dict)
+    made: dict[str, dict[str, Json]] = field(default_factory=dict)
     quarantines: list[str] = field(default_factory=list)
     records: dict[str, Mapping[str, Json]] = field(default_factory=dict)
     published: dict[str, dict[str, Json]] = field(default_factory=dict)
@@ -82,6 +84,9 @@ class Walk(ABC):
     def walk(self) -> Walked:
         """All steps of the recipe, the counting of the cube last."""
         self._ingest()
+        self._synthesize()
+        self.verdicts = [[] for _ in self.walked.parts]
+        self.annotations = [{} for _ in self.walked.parts]
         segment = _Segment()
         for entry in self.recipe.entries:
             if entry.stage.needs_corpus and segment.entries:
@@ -109,46 +114,77 @@ class Walk(ABC):
             of_source = [replace(t, version=[t.version, libraries]) for t in of_source]
             tasks += of_source
             owners += [source.name] * len(of_source)
-        totals: dict[str, dict[str, Json]] = {
-            source.name: {
-                "records": 0,
-                "record_bytes": 0,
-                "documents": 0,
-                "bytes": 0,
-                "quarantined": {},
-                "skipped": {},
-            }
-            for source in self.recipe.sources
-        }
+        totals = {source.name: _nothing() for source in self.recipe.sources}
         for owner, (receipt,) in zip(owners, self.step("ingest", ["ingest"], tasks), strict=True):
-            value, total = receipt.value, totals[owner]
-            for made in value["parts"]:
-                path = receipt.path(made["file"])
-                part = Part(len(self.walked.parts), path, owner, made["rows"], made["text_bytes"])
-                self.walked.parts.append(part)
-                self._keep_file("ingest", part.index, "documents", receipt, made["file"], part.rows)
-                total["documents"] += part.rows
-                total["bytes"] += part.text_bytes
-            total["records"] += value["records"]
-            total["record_bytes"] += value["record_bytes"]
-            for kind in ("quarantined", "skipped"):
-                for reason, count in value[kind].items():
-                    total[kind][reason] = total[kind].get(reason, 0) + count
-            for name in ("quarantine.jsonl", "skipped.jsonl"):
-                if receipt.files.get(name, {}).get("bytes"):
-                    self.walked.quarantines.append(receipt.path(name))
-        if not any(part.rows for part in self.walked.parts):
+            self._take(receipt, owner, "ingest", totals[owner])
+        if self.recipe.sources and not any(part.rows for part in self.walked.parts):
             lost = {name: total["quarantined"] | total["skipped"] for name, total in totals.items()}
             aside = ", ".join(self.walked.quarantines) or "no record was found in them"
             raise self.recipe.fault(
                 ("sources",), f"no document came out of them: {lost}. Record by record: {aside}."
             )
-        for total in totals.values():
-            total["quarantined"] = dict(sorted(total["quarantined"].items()))
-            total["skipped"] = dict(sorted(total["skipped"].items()))
-        self.walked.ingested = totals
-        self.verdicts = [[] for _ in self.walked.parts]
-        self.annotations = [{} for _ in self.walked.parts]
+        self.walked.ingested = {name: _in_order(total) for name, total in totals.items()}
+
+    def _take(self, receipt: Receipt, source: str, step: str, total: dict[str, Json]) -> None:
+        """Takes the parts that a task wrote into the corpus, and adds its counts to the total."""
+        value = receipt.value
+        for made in value["parts"]:
+            path = receipt.path(made["file"])
+            part = Part(len(self.walked.parts), path, source, made["rows"], made["text_bytes"])
+            self.walked.parts.append(part)
+            self._keep_file(step, part.index, "documents", receipt, made["file"], part.rows)
+            total["documents"] += part.rows
+            total["bytes"] += part.text_bytes
+        total["records"] += value["records"]
+        total["record_bytes"] += value["record_bytes"]
+        for kind in ("quarantined", "skipped"):
+            for reason, count in value[kind].items():
+                total[kind][reason] = total[kind].get(reason, 0) + count
+        for name in ("quarantine.jsonl", "skipped.jsonl"):
+            if receipt.files.get(name, {}).get("bytes"):
+                self.walked.quarantines.append(receipt.path(name))
+
+    def _synthesize(self) -> None:
+        """Every maker sees the parts that ingest wrote, and none of another maker's."""
+        ingested = list(self.walked.parts)
+        for maker in self.recipe.makers:
+            made = self._make(maker, ingested)
+            total = _nothing()
+            for receipt in made.parts:
+                self._take(receipt, maker.name, maker.name, total)
+            self.walked.made[maker.name] = {**_in_order(total), "record": made.record}
+        if not self.walked.parts:
+            raise self.recipe.fault(
+                ("synthesize",),
+                f"no document was made, and there are no other sources: {self.walked.made}.",
+            )
+
+    def _make(self, maker: Maker, ingested: Sequence[Part]) -> Made:
+        version: Json = [maker.synthesis.version, library_versions(maker.synthesis.libraries)]
+        corpus = Corpus(
+            stage=maker.name,
+            version=version,
+            parts=ingested,
+            verdicts=[[] for _ in ingested],
+            annotations=[{} for _ in ingested],
+            artefacts={},
+            externals=self.externals[maker.name],
+            recipe=self._told(),
+            store=self.store,
+        )
+        generator = maker.synthesis.rounds(corpus)
+        made: Made
+        made, receipts = self._drive(maker.name, ("synthesize", maker.name), generator)
+        self._publish(made.published, receipts)
+        return made
+
+    def _told(self) -> dict[str, Json]:
+        """What makers and stages may know of the recipe."""
+        sources = [source.name for source in self.recipe.sources]
+        return {
+            "sources": [*sources, *(maker.name for maker in self.recipe.makers)],
+            "stages": [entry.name for entry in self.recipe.entries],
+        }
 
     def _rounds(self, entry: Entry) -> Artefacts:
         corpus = Corpus(
@@ -159,30 +195,37 @@ class Walk(ABC):
             annotations=[dict(paths) for paths in self.annotations],
             artefacts=dict(self.artefacts),
             externals=self.externals[entry.name],
-            recipe={
-                "sources": [source.name for source in self.recipe.sources],
-                "stages": [other.name for other in self.recipe.entries],
-            },
+            recipe=self._told(),
             store=self.store,
         )
         generator = entry.stage.rounds(corpus)
+        artefacts: Artefacts
+        artefacts, receipts = self._drive(entry.name, ("stages", entry.name), generator)
+        self._publish(artefacts.published, receipts)
+        return artefacts
+
+    def _drive(
+        self, name: str, place: Place, rounds: Generator[list[Task], list[Receipt], Any]
+    ) -> tuple[Any, dict[str, Receipt]]:
+        """Does rounds of tasks to their end: what they return, and all receipts by output."""
         made: dict[str, Receipt] = {}
         try:
-            tasks = next(generator)
+            tasks = next(rounds)
             while True:
-                name = tasks[0].folder.rsplit("/", 1)[-1] if tasks else "nothing"
-                receipts = self.step(f"{entry.name}: {name}", [entry.name], tasks)
+                of_round = tasks[0].folder.rsplit("/", 1)[-1] if tasks else "nothing"
+                receipts = self.step(f"{name}: {of_round}", [name], tasks)
                 made |= {receipt.output: receipt for (receipt,) in receipts}
-                tasks = generator.send([receipt for (receipt,) in receipts])
+                tasks = rounds.send([receipt for (receipt,) in receipts])
         except StopIteration as end:
-            artefacts: Artefacts = end.value
+            return end.value, made
         except ValueError as error:
-            raise self.recipe.fault(("stages", entry.name), str(error)) from error
-        for name, path in artefacts.published.items():
+            raise self.recipe.fault(place, str(error)) from error
+
+    def _publish(self, published: Mapping[str, str], made: Mapping[str, Receipt]) -> None:
+        for name, path in published.items():
             output, _, file = path.rpartition("/")
             # the checksum that was taken when it was written: the file may be damaged by now
             self.walked.published[name] = {"artefact": path, **made[output].files[file]}
-        return artefacts
 
     def _extend(self, segment: _Segment, entry: Entry, artefacts: Artefacts) -> None:
         """Adds a stage to the chain: its ledger paths are known before anything runs."""
@@ -280,3 +323,14 @@ class Walk(ABC):
                 stage, part, role, receipt.path(name), rows, checked["bytes"], checked["sha256"]
             )
         )
+
+
+def _nothing() -> dict[str, Json]:
+    """Counts of a source before anything was read or made."""
+    counts = dict.fromkeys(("records", "record_bytes", "documents", "bytes"), 0)
+    return {**counts, "quarantined": {}, "skipped": {}}
+
+
+def _in_order(total: Mapping[str, Json]) -> dict[str, Json]:
+    """Counts with their reasons sorted."""
+    return {k: dict(sorted(v.items())) if isinstance(v, dict) else v for k, v in total.items()}

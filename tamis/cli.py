@@ -195,7 +195,7 @@ def _stories(folder: Path, stage: str, rows: int) -> Iterator[Story]:
     """The first documents of the sample with the stage's verdicts; dropped ones first."""
     manifest = load_manifest(folder)
     identities: list[tuple[str, bool]] = []
-    for part in manifest.files.filter(pl.col("stage") == "ingest")["part"]:
+    for part in manifest.files.filter(pl.col("role") == "documents")["part"]:
         files = manifest.files.filter(pl.col("part") == part)
         ids = pl.read_parquet(
             folder / files.filter(pl.col("role") == "documents")["path"][0], columns=["id"]

@@ -1,6 +1,7 @@
-"""A small catalog for tests of the pipeline itself: one document a line, three real stages."""
+"""A small catalog for tests of the pipeline itself: one document a line, small real stages."""
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -17,8 +18,17 @@ from manifests.schema import CUTS, DOCUMENTS
 from pipeline.catalog import Catalog
 from pipeline.corpus import Corpus, open_view
 from pipeline.cuts import cut_texts
-from pipeline.source import Ingest, InputFile, SourceBase
-from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
+from pipeline.source import Ingest, InputFile, Made, SourceBase, Synthesis
+from pipeline.stage import (
+    Artefacts,
+    Batch,
+    Stage,
+    StageConfig,
+    Verdicts,
+    file_setting,
+    setting,
+    threshold,
+)
 from pipeline.task import Receipt, Resources, Task, TaskRun
 
 CATALOG = Catalog(
@@ -33,6 +43,7 @@ CATALOG = Catalog(
         "cut_runs": "tests.pipeline.lines_catalog:CutRuns",
         "what_is_left": "tests.pipeline.lines_catalog:WhatIsLeft",
     },
+    makers={"doubles": "tests.pipeline.lines_catalog:Doubles"},
 )
 
 
@@ -64,6 +75,18 @@ def ingest_lines(run: TaskRun) -> Any:
     source, name = run.arguments["source"], run.arguments["file"]
     lines = Path(run.locations["file"]).read_text().splitlines()
     kept = [(number, line) for number, line in enumerate(lines, 1) if line]
+    value = write_lines(run.output, source, name, kept)
+    skipped = len(lines) - len(kept)
+    return {
+        **value,
+        "records": len(lines),
+        "quarantined": {},
+        "skipped": {"empty": skipped} if skipped else {},
+    }
+
+
+def write_lines(folder: Path, source: str, name: str, kept: Sequence[tuple[int, str]]) -> Any:
+    """Writes one documents part of numbered lines; returns what is known of it by then."""
     locators = [f"{name}#{number}" for number, _ in kept]
     ids = [hashlib.blake2b(f"{source}\0{x}".encode(), digest_size=16).digest() for x in locators]
     empty = [None] * len(kept)
@@ -77,16 +100,66 @@ def ingest_lines(run: TaskRun) -> Any:
         ],
         schema=DOCUMENTS,
     )
-    pq.write_table(table, run.output / "part-00000.parquet")
+    pq.write_table(table, folder / "part-00000.parquet")
     size = sum(len(line.encode()) for _, line in kept)
-    skipped = len(lines) - len(kept)
     return {
         "parts": [{"file": "part-00000.parquet", "rows": len(kept), "text_bytes": size}],
-        "records": len(lines),
         "record_bytes": size,
-        "quarantined": {},
-        "skipped": {"empty": skipped} if skipped else {},
     }
+
+
+class DoublesConfig(StageConfig):
+    at_least: int = setting(4, about="Shortest line that is doubled", ge=0)
+    between: str | None = file_setting(None, about="What stands between, a file of text")
+
+
+class Doubles(Synthesis[DoublesConfig]):
+    name = "doubles"
+    version = 1
+    Config = DoublesConfig
+    summary = "Makes a document of every line that is long enough: the line twice"
+
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Made]:
+        here = "tests.pipeline.lines_catalog"
+        read = yield [
+            corpus.task(f"{here}:sketch", "seeds", {"view": corpus.view(part)})
+            for part in corpus.parts
+        ]
+        between = self.config.between
+        file = None if between is None else corpus.externals[between]
+        made = yield [
+            corpus.task(
+                f"{here}:double",
+                "doubles",
+                {
+                    "source": corpus.stage,
+                    "seeds": receipt.path("lines.parquet"),
+                    "at_least": self.config.at_least,
+                    "between": None if file is None else file.sha256,
+                },
+                locations={} if file is None else {"between": file.location},
+            )
+            for receipt in read
+        ]
+        asked = sum(receipt.value["records"] for receipt in made)
+        return Made(made, {"funnel": {"requested": asked}})
+
+
+def double(run: TaskRun) -> Any:
+    seeds = pl.read_parquet(run.path(run.arguments["seeds"]))
+    between = Path(run.locations["between"]).read_text() if run.locations else ""
+    rows = list(enumerate(seeds["text"].to_list(), 1))
+    kept = [(n, x + between + x) for n, x in rows if len(x) >= run.arguments["at_least"]]
+    name = run.arguments["seeds"].split("/")[-2][:8]
+    value = write_lines(run.output, run.arguments["source"], name, kept)
+    short = {"too_short": len(rows) - len(kept)} if len(kept) < len(rows) else {}
+    told = [
+        json.dumps({"reason": "too_short", "locator": f"{name}#{n}", "excerpt": x}) + "\n"
+        for n, x in rows
+        if len(x) < run.arguments["at_least"]
+    ]
+    (run.output / "skipped.jsonl").write_text("".join(told))
+    return {**value, "records": len(rows), "quarantined": {}, "skipped": short}
 
 
 class LengthConfig(StageConfig):
@@ -169,7 +242,7 @@ class Twins(Stage[StageConfig]):
 
 def sketch(run: TaskRun) -> Any:
     view = open_view(run.store, run.arguments["view"])
-    assert view.table.column_names == ["id", "text", "length.length"]
+    assert view.table.column_names == ["id", "text", *run.arguments["view"]["reads"]]
     pq.write_table(view.table.select(["id", "text"]), run.output / "lines.parquet")
     return {"rows": view.table.num_rows}
 
