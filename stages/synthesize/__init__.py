@@ -1,0 +1,1 @@
+"""Synthesis: documents that a model writes, verified, judged by a reward model, with provenance."""
