@@ -12,6 +12,7 @@ from manifests.manifest import Manifest
 from manifests.reasons import sample_dropped
 from pipeline.build import Built
 from pipeline.plan import DECIDE, UP_TO_DATE
+from tests.manifests.manifest_shape import check_settings, faults
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,11 @@ def test_engines_and_workers_give_the_same_bytes(
     assert (tmp_path / "w/manifest.json").read_bytes() == manifest.path.read_bytes()
     assert shards(tmp_path / "w") == shards(manifest.workspace)
     assert other.manifest.fingerprint == manifest.fingerprint
+
+
+def test_the_manifest_keeps_to_its_schema(manifest: Manifest) -> None:
+    assert faults(manifest.content) == []
+    check_settings(manifest)
 
 
 def test_again_nothing_is_computed(small_recipe: Path, manifest: Manifest) -> None:
