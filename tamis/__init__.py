@@ -11,9 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tamis.api import build, diff, explain, load_manifest, plan, run_stage, verify
+    from tamis.api import build, diff, explain, load_manifest, plan, report, run_stage, verify
 
-__all__ = ["build", "diff", "explain", "load_manifest", "plan", "run_stage", "verify"]
+__all__ = ["build", "diff", "explain", "load_manifest", "plan", "report", "run_stage", "verify"]
 
 
 def __getattr__(name: str) -> Any:

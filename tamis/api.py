@@ -89,6 +89,15 @@ def diff(before: str | Path, after: str | Path) -> Diff:
     return diff_manifests(_load_manifest(Path(before)), _load_manifest(Path(after)))
 
 
+def report(workspace: str | Path, against: str | Path | None = None) -> str:
+    """The report on a corpus as one HTML page; ``against`` another, with what changed since."""
+    # the templates' engine is loaded by nobody who does not ask for a page
+    from tamis.report_page.page import report_page
+
+    other = None if against is None else _load_manifest(Path(against))
+    return report_page(_load_manifest(Path(workspace)), other)
+
+
 def verify(workspace: str | Path) -> Verification:
     """Checks checksums, row counts and the conservation law of a built workspace."""
     return verify_workspace(_load_manifest(Path(workspace)))

@@ -30,6 +30,7 @@ from tamis import api, compare_commands, options, report_commands, reports
 from tamis.benchmarks_option import benchmark_settings, sample_benchmarks, tell_unrecognised
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
+from tamis.report_page import command as page_command
 from tamis.sampling import sample_recipe
 from tamis.story import show_story, stories_data, witnesses_of
 from tamis.summary import show_build, show_places, show_plan, show_verification
@@ -52,6 +53,7 @@ corpus grows. Nothing is computed twice, so every command can be interrupted and
   tamis clusters corpus/sample             see which duplicates were dropped
   tamis contamination corpus/sample        see which benchmark items it held
   tamis diff corpus/a corpus/b             see what changed and what caused it
+  tamis report corpus/sample               write it all on one HTML page
 
 Stages: {", ".join(CATALOG.stages)}.
 """,
@@ -266,6 +268,7 @@ app.command()(told_plainly(report_commands.clusters))
 app.command()(told_plainly(report_commands.contamination))
 app.command()(told_plainly(compare_commands.diff))
 app.command(name="what-if")(told_plainly(compare_commands.what_if))
+app.command()(told_plainly(page_command.report))
 
 
 @app.command()

@@ -9,17 +9,16 @@ from typing import Annotated
 
 import typer
 
-from manifests.diff import Diff, diff_manifests
-from manifests.documents import Document, find_documents
+from manifests.diff import diff_manifests
 from manifests.gate import GateError, check
-from manifests.manifest import Manifest, load_manifest
+from manifests.manifest import load_manifest
 from pipeline.recipe import RecipeError
 from tamis.attribution import attribution
 from tamis.console import err, out
-from tamis.diff_tables import diff_sections, what_if_sections
+from tamis.diff_tables import diff_sections, texts_of_moves, what_if_sections
 from tamis.options import AsJson, Workspace
 from tamis.revisions import find_manifest
-from tamis.tables import as_html, as_markdown, show_sections
+from tamis.tables import as_markdown, show_sections
 from tamis.what_if import what_if as find_what_if
 
 MET = 3
@@ -72,11 +71,14 @@ def diff(
     if wanted is Format.json:
         out.print_json(json.dumps(asdict(found)))
     else:
-        sections = diff_sections(found, _texts(found, sides))
+        sections = diff_sections(found, texts_of_moves(found, sides))
         if wanted is Format.markdown:
             typer.echo(as_markdown(sections))
         elif wanted is Format.html:
-            typer.echo(as_html(f"{found.before} → {found.after}", sections))
+            # the templates' engine is loaded by nobody who does not ask for a page
+            from tamis.report_page.render import sections_page
+
+            typer.echo(sections_page(f"{found.before} → {found.after}", sections), nl=False)
         else:
             out.print(f"[bold]{found.before}[/] → [bold]{found.after}[/]")
             show_sections(out, sections)
@@ -87,18 +89,6 @@ def diff(
             )
     if any(one.met for one in met):
         raise typer.Exit(MET)
-
-
-def _texts(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
-    """The first words of the documents that moves name, as far as the workspaces are there."""
-    wanted = {identity for move in found.moves or [] for identity in move.ids}
-    texts: dict[str, Document] = {}
-    for side in reversed(sides):
-        try:
-            texts |= find_documents(side, wanted - texts.keys(), 240)
-        except FileNotFoundError:
-            continue  # a manifest of which the workspace is gone
-    return texts
 
 
 def what_if(

@@ -7,8 +7,9 @@ from typing import Any
 
 from manifests.attribution import Attribution
 from manifests.diff import Diff
-from manifests.documents import Document
+from manifests.documents import Document, find_documents
 from manifests.effects import Amount, GroupEffect, mixture_dimension
+from manifests.manifest import Manifest
 from tamis.printable import one_line
 from tamis.tables import Section
 from tamis.what_if import WhatIf
@@ -74,6 +75,18 @@ def _moved(diff: Diff, texts: Mapping[str, Document]) -> Section:
             text = f": {one_line(texts[identity].text, 120)}" if identity in texts else ""
             notes.append(f"  {identity[:12]} {one_line(locator, 80)}{text}")
     return Section("Documents that moved", ("before", "after", "documents"), rows, notes, words=2)
+
+
+def texts_of_moves(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
+    """The first words of the documents that moves name, as far as the workspaces are there."""
+    wanted = {identity for move in found.moves or [] for identity in move.ids}
+    texts: dict[str, Document] = {}
+    for side in reversed(sides):
+        try:
+            texts |= find_documents(side, wanted - texts.keys(), 240)
+        except FileNotFoundError:
+            continue  # a manifest of which the workspace is gone
+    return texts
 
 
 def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:

@@ -14,11 +14,13 @@ Json = Any
 @dataclass(frozen=True)
 class MixtureGroup:
     """A group of a mixture. Shares are of tokens read; ``natural_share`` is that of the tokens that
-    there were. ``effective_tokens`` are D' of arXiv 2305.16264: repeats count for less."""
+    there were; ``unique_tokens`` are read at least once. ``effective_tokens`` are D' of arXiv
+    2305.16264: repeats count for less."""
 
     documents: int
     read_documents: int
     tokens: int
+    unique_tokens: int
     reached_tokens: int
     effective_tokens: int
     natural_share: float

@@ -1,0 +1,135 @@
+"""Figures as plotly.js draws them (Plotly, MIT licence), in the colours of the page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from tamis.printable import one_line
+from tamis.report_page.parts import Figure
+
+KEPT = "var(--accent)"
+DROPPED = "var(--lost)"
+BEFORE = "var(--before)"
+_LABEL = 28
+"""Characters of a name that stand beside a bar."""
+_ROW = 26
+"""Pixels a bar, with the space around it."""
+
+
+def label(text: str, most: int = _LABEL) -> str:
+    """A name as plotly.js shows it: it would take tags in it for its own."""
+    return html.escape(one_line(text, most), quote=False)
+
+
+def figure(
+    data: Sequence[dict[str, Any]], height: int, layout: dict[str, Any] | None = None
+) -> Figure:
+    """A figure of so many pixels, with what all figures have in common."""
+    common: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 8, "r": 16, "t": 8, "b": 40},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "var(--ink)", "size": 12, "family": "var(--sans)"},
+        "hoverlabel": {"bgcolor": "var(--raised)", "font": {"color": "var(--ink)"}},
+        "showlegend": False,
+        "barcornerradius": 2,
+    }
+    return {"data": list(data), "layout": {**common, **(layout or {})}}
+
+
+def axis(title: str = "", **settings: Any) -> dict[str, Any]:
+    """An axis with a quiet grid. ``title`` names the quantity and its unit."""
+    return {
+        "title": {"text": title, "font": {"size": 12, "color": "var(--muted)"}, "standoff": 8},
+        "gridcolor": "var(--line)",
+        "zerolinecolor": "var(--line)",
+        "linecolor": "var(--line)",
+        "automargin": True,
+        "fixedrange": True,
+        **settings,
+    }
+
+
+def bars(
+    names: Sequence[str],
+    series: Sequence[tuple[str, Sequence[float], str]],
+    unit: str,
+    number: str = ",",
+) -> Figure:
+    """Bars from left to right, one a name, top to bottom; ``series`` (name, values, colour) stand
+    behind each other in a bar. ``number`` is the d3 format of a value."""
+    rows = [label(name) for name in names]
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": label(name),
+            "y": rows,
+            "x": list(values),
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{y}}<br>{label(name)}: %{{x:{number}}}<extra></extra>",
+        }
+        for name, values, colour in series
+    ]
+    layout = {
+        "barmode": "stack",
+        "bargap": 0.35,
+        "xaxis": axis(unit, rangemode="tozero"),
+        "yaxis": axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", type="category"),
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "showlegend": len(series) > 1,
+        "margin": {"l": 8, "r": 16, "t": 32 if len(series) > 1 else 8, "b": 44},
+    }
+    return figure(data, 90 + _ROW * len(rows), layout)
+
+
+def dumbbells(
+    names: Sequence[str],
+    points: Sequence[tuple[str, Sequence[float | None], str, str]],
+    unit: str,
+    number: str,
+    **x_axis: Any,
+) -> Figure:
+    """A line of points a name. ``points`` are (name, values, colour, symbol); a line joins the
+    first with the last."""
+    rows = [label(name) for name in names]
+    first, last = points[0][1], points[-1][1]
+    joined_x: list[float | None] = []
+    joined_y: list[str | None] = []
+    for row, a, b in zip(rows, first, last, strict=True):
+        joined_x += [a, b, None]
+        joined_y += [row, row, None]
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": joined_x,
+            "y": joined_y,
+            "line": {"color": "var(--flow)", "width": 5},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+    ]
+    data += [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": label(name),
+            "x": list(values),
+            "y": rows,
+            "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 1.5}},
+            "hovertemplate": f"%{{y}}<br>{label(name)}: %{{x:{number}}}<extra></extra>",
+        }
+        for name, values, colour, symbol in points
+    ]
+    layout = {
+        "xaxis": axis(unit, **x_axis),
+        "yaxis": axis(type="category", categoryarray=rows[::-1], categoryorder="array"),
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "margin": {"l": 8, "r": 16, "t": 32, "b": 44},
+    }
+    return figure(data, 110 + _ROW * len(rows), layout)

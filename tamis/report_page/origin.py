@@ -1,0 +1,150 @@
+"""The panels of what the corpus was made from: synthesis, records set aside, cuts, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from manifests.manifest import Manifest
+from manifests.report.aside import set_aside
+from tamis.printable import one_line
+from tamis.report_page.figures import DROPPED, KEPT, bars
+from tamis.report_page.numbers import count, megabytes, score
+from tamis.report_page.parts import Chart, Panel
+from tamis.tables import Section
+
+Json = Any
+_DEPTH = 3
+"""Levels of a record that are shown."""
+_FACTS = 60
+"""Facts of a record that are shown; the manifest has all."""
+
+
+def synthesis_panels(manifest: Manifest) -> Iterator[Panel]:
+    """A funnel for every source that was made: samples asked for, and what became of them."""
+    for number, maker in enumerate(manifest.content.get("synthesis", [])):
+        outcomes = [("asked for", maker["records"]), ("documents", maker["documents"])]
+        lost = {**maker["quarantined"], **maker["skipped"]}
+        outcomes[1:1] = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
+        names = [name for name, _ in outcomes]
+        drawn = bars(
+            names,
+            [
+                ("documents", [n if name not in lost else 0 for name, n in outcomes], KEPT),
+                ("left out", [n if name in lost else 0 for name, n in outcomes], DROPPED),
+            ],
+            "samples",
+        )
+        chart = Chart(
+            f"synthesis-{number}",
+            "From samples to documents",
+            f"Of {count(maker['records'])} samples {count(maker['documents'])} became documents.",
+            {"": drawn},
+            Section("The funnel", ("what", "samples"), [(a, count(n)) for a, n in outcomes]),
+        )
+        facts = list(_facts(maker.get("record", {})))[:_FACTS]
+        tables = [Section("On record", ("what", "value"), facts, words=2)] if facts else []
+        yield Panel(
+            f"synthesis-{number}", f"Synthesis: {maker['name']}", "", [chart], tables=tables
+        )
+
+
+def _facts(record: Mapping[str, Json], path: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    """The leaves of a record with the keys that lead to them; lists are told by their length."""
+    for key, value in record.items():
+        place = (*path, str(key))
+        if isinstance(value, dict) and len(place) < _DEPTH:
+            yield from _facts(value, place)
+        elif isinstance(value, dict | list):
+            yield " ".join(place), f"{len(value)} entries"
+        elif isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool)):
+            yield " ".join(place), score(value)
+        else:
+            yield " ".join(place), one_line(str(value), 120)
+
+
+def cuts_panel(manifest: Manifest) -> Iterator[Panel]:
+    """What stages cut out of documents that they kept; nothing where nothing is cut."""
+    rows = [
+        (stage["name"], reason, count(counts["documents"]), f"{counts['bytes'] / 1e6:,.3f}")
+        for stage in manifest.content["stages"]
+        for reason, counts in stage.get("cut", {}).items()
+    ]
+    if not rows:
+        return
+    whole = manifest.content["cut"]
+    lead = (
+        f"Out of {count(whole['documents'])} documents that are kept in the end,"
+        f" {whole['bytes'] / 1e6:,.3f} MB are cut; no token is made of them."
+    )
+    headers = ("stage", "reason", "documents", "MB")
+    yield Panel(
+        "cuts", "Boilerplate cuts", lead, tables=[Section("Cuts by reason", headers, rows, words=2)]
+    )
+
+
+def aside_panel(manifest: Manifest) -> Iterator[Panel]:
+    """Records that never became documents; nothing where all did."""
+    found = set_aside(manifest)
+    if not found:
+        return
+    rows = [(one.source, one.kind, one.reason, count(one.records)) for one in found]
+    examples = {
+        one.reason: [
+            (one.reason, example.locator, one_line(example.detail, 160), one_line(example.excerpt))
+            for example in one.examples
+        ]
+        for one in found
+    }
+    shown = [row for own in examples.values() for row in own]
+    headers = ("reason", "where", "detail", "how it begins")
+    yield Panel(
+        "aside",
+        "Set aside by ingest",
+        "Damaged records are in quarantine; skipped ones held no document.",
+        tables=[
+            Section("Records by reason", ("source", "kind", "reason", "records"), rows, words=3),
+            Section("Examples", headers, shown, words=4),
+        ],
+    )
+
+
+def provenance_panel(manifest: Manifest) -> Panel:
+    """Inputs and code, as the manifest has them."""
+    content = manifest.content
+    inputs = [
+        (name, count(told["files"]), megabytes(told["bytes"]), told["checksum"])
+        for name, told in content["inputs"].items()
+    ]
+    stages = [
+        (
+            stage["name"],
+            stage["use"],
+            str(stage["version"]),
+            ", ".join(f"{name} {version}" for name, version in stage["libraries"].items()),
+            one_line(_settings(stage["config"]), 400),
+        )
+        for stage in content["stages"]
+    ]
+    return Panel(
+        "provenance",
+        "Made from",
+        "Inputs by checksum, stages by version and settings. The same of these give the same bytes"
+        " on every machine.",
+        tables=[
+            Section("Inputs", ("source", "files", "MB", "checksum"), inputs),
+            Section(
+                "Stages", ("stage", "use", "version", "libraries", "settings"), stages, words=5
+            ),
+        ],
+    )
+
+
+def _settings(config: Mapping[str, Json]) -> str:
+    return ", ".join(f"{key} {_written(value)}" for key, value in config.items())
+
+
+def _written(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"({_settings(value)})" if value else "none"
+    return "none" if value is None else str(value)
