@@ -1,13 +1,13 @@
 """`python -m trainer SHARDS --out DIR`: train on a folder of shards."""
 
 import argparse
-import dataclasses
 import sys
 import time
 import typing
 
 from trainer.config import ConfigError, TrainConfig
 from trainer.held_out import HeldOutLoss
+from trainer.options import add_options
 from trainer.shards import ShardError
 from trainer.train import Progress, train
 
@@ -43,24 +43,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m trainer",
         description="Train a Qwen2 model on a folder of Arrow shards and print its held-out loss.",
     )
-    types = typing.get_type_hints(TrainConfig)
-    for field in dataclasses.fields(TrainConfig):
-        text = field.metadata["help"].replace("%", "%%")
-        kind = next(t for t in (typing.get_args(types[field.name]) or (types[field.name],)))
-        if field.name == "shards":
-            command.add_argument("shards", help=text)
-        elif field.default is dataclasses.MISSING:
-            command.add_argument(f"--{field.name}", required=True, help=text)
-        else:
-            option = f"--{field.name.replace('_', '-')}"
-            default = field.default
-            text += "" if default is None or default is False else f" (default: {default})"
-            if kind is bool:
-                command.add_argument(
-                    option, action=argparse.BooleanOptionalAction, default=default, help=text
-                )
-            else:
-                command.add_argument(option, type=kind, default=default, help=text)
+    add_options(command, TrainConfig, "shards")
     return command
 
 

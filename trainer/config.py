@@ -29,9 +29,19 @@ class ConfigError(ValueError):
     """A setting that cannot work; the message names it and says what would."""
 
 
-def _setting(default: Any, text: str) -> Any:
+def setting(default: Any, text: str) -> Any:
     """A dataclass field whose description also becomes the command's help."""
     return field(default=default, metadata={"help": text})
+
+
+def cosine_share(step: int, steps: int, warmup_share: float, final_share: float) -> float:
+    """Share of the peak learning rate at step 0 … steps - 1: linear warm-up, then half a cosine."""
+    warmup = math.ceil(warmup_share * steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - 1 - warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    return final_share + (1 - final_share) * cosine
 
 
 @dataclass(frozen=True)
@@ -44,39 +54,39 @@ class TrainConfig:
 
     shards: Path = field(metadata={"help": "folder of shards (*.arrow)"})
     out: Path = field(metadata={"help": "folder for checkpoint, result.json and the trained model"})
-    steps: int | None = _setting(
+    steps: int | None = setting(
         None, "optimizer steps; by default 150, or what the phases of the shards plan"
     )
-    tokens: int | None = _setting(None, "tokens to train on, EOS included; replaces steps")
-    plan: str | None = _setting(
+    tokens: int | None = setting(None, "tokens to train on, EOS included; replaces steps")
+    plan: str | None = setting(
         None, "plan of the phases; by default the mixture.json beside the folder of shards"
     )
-    sequence_length: int = _setting(256, "tokens of one sequence, T")
-    batch_size: int = _setting(8, "sequences of one optimizer step, B")
-    accumulate: int = _setting(1, "pieces a batch is computed in, to save memory")
-    learning_rate: float = _setting(3e-3, "peak learning rate of AdamW")
-    final_share: float = _setting(0.1, "learning rate of the last step, as a share of the peak")
-    warmup_share: float = _setting(0.05, "share of the steps with a linear warm-up; then cosine")
-    weight_decay: float = _setting(0.1, "decoupled weight decay on matrices")
-    beta1: float = _setting(0.9, "AdamW's decay of the mean gradient")
-    beta2: float = _setting(0.95, "AdamW's decay of the mean squared gradient")
-    clip: float = _setting(1.0, "largest norm of the gradient")
-    width: int = _setting(128, "model width, C")
-    layers: int = _setting(4, "transformer layers, L")
-    heads: int = _setting(4, "query heads, H")
-    kv_heads: int = _setting(2, "key and value heads, K")
-    mlp_width: int = _setting(384, "width inside SwiGLU")
-    rope_base: float = _setting(10_000.0, "base of the rotary frequencies")
-    tied: bool = _setting(True, "one matrix for input and output embeddings")
-    seed: int = _setting(0, "seed of the weights and of the order of documents")
-    held_out_share: float = _setting(0.01, "share of documents held out, by a hash of their id")
-    held_out_min_tokens: int = _setting(16_384, "hold out at least this many tokens")
-    held_out_max_tokens: int = _setting(65_536, "stop holding out when this many are reached")
-    device: str = _setting("auto", "cpu, cuda, cuda:1, … ; auto takes CUDA where there is one")
-    threads: int | None = _setting(None, "CPU threads of torch; a fixed number fixes the bits")
-    compile: bool | None = _setting(None, "torch.compile; by default on CUDA only")
-    checkpoint_every: int = _setting(100, "steps between two checkpoints")
-    restart: bool = _setting(False, "begin anew, even where a checkpoint could be continued")
+    sequence_length: int = setting(256, "tokens of one sequence, T")
+    batch_size: int = setting(8, "sequences of one optimizer step, B")
+    accumulate: int = setting(1, "pieces a batch is computed in, to save memory")
+    learning_rate: float = setting(3e-3, "peak learning rate of AdamW")
+    final_share: float = setting(0.1, "learning rate of the last step, as a share of the peak")
+    warmup_share: float = setting(0.05, "share of the steps with a linear warm-up; then cosine")
+    weight_decay: float = setting(0.1, "decoupled weight decay on matrices")
+    beta1: float = setting(0.9, "AdamW's decay of the mean gradient")
+    beta2: float = setting(0.95, "AdamW's decay of the mean squared gradient")
+    clip: float = setting(1.0, "largest norm of the gradient")
+    width: int = setting(128, "model width, C")
+    layers: int = setting(4, "transformer layers, L")
+    heads: int = setting(4, "query heads, H")
+    kv_heads: int = setting(2, "key and value heads, K")
+    mlp_width: int = setting(384, "width inside SwiGLU")
+    rope_base: float = setting(10_000.0, "base of the rotary frequencies")
+    tied: bool = setting(True, "one matrix for input and output embeddings")
+    seed: int = setting(0, "seed of the weights and of the order of documents")
+    held_out_share: float = setting(0.01, "share of documents held out, by a hash of their id")
+    held_out_min_tokens: int = setting(16_384, "hold out at least this many tokens")
+    held_out_max_tokens: int = setting(65_536, "stop holding out when this many are reached")
+    device: str = setting("auto", "cpu, cuda, cuda:1, … ; auto takes CUDA where there is one")
+    threads: int | None = setting(None, "CPU threads of torch; a fixed number fixes the bits")
+    compile: bool | None = setting(None, "torch.compile; by default on CUDA only")
+    checkpoint_every: int = setting(100, "steps between two checkpoints")
+    restart: bool = setting(False, "begin anew, even where a checkpoint could be continued")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shards", Path(self.shards))
@@ -149,12 +159,8 @@ class TrainConfig:
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of step 0 … total_steps - 1: linear warm-up, then half a cosine."""
-        warmup = math.ceil(self.warmup_share * self.total_steps)
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        done = (step - warmup) / max(1, self.total_steps - 1 - warmup)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        return self.learning_rate * (self.final_share + (1 - self.final_share) * cosine)
+        share = cosine_share(step, self.total_steps, self.warmup_share, self.final_share)
+        return self.learning_rate * share
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result: a checkpoint continues only with equal ones."""

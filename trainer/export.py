@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.model import ModelConfig, Qwen2
 
 _DTYPE_NAMES = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+_DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
 
 
 def hugging_face_config(config: ModelConfig, eos: int, dtype: str = "float32") -> dict[str, Any]:
@@ -49,10 +50,10 @@ def hugging_face_config(config: ModelConfig, eos: int, dtype: str = "float32") -
     }
 
 
-def hugging_face_state(model: Qwen2) -> dict[str, Tensor]:
+def hugging_face_state(model: nn.Module, tied: bool = False) -> dict[str, Tensor]:
     """The weights under Hugging Face's names, on the CPU; a tied output matrix is left out."""
     state = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    if model.config.tied:
+    if tied:
         del state["lm_head.weight"]
     return state
 
@@ -78,11 +79,35 @@ def write_safetensors(path: str | os.PathLike[str], state: dict[str, Tensor]) ->
             file.write(state[name].reshape(-1).view(torch.uint8).numpy().tobytes())
 
 
+def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as float32. Raises ValueError when it is none, or holds
+    another type of number."""
+    with Path(path).open("rb") as file:
+        try:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        except (struct.error, ValueError, OverflowError, MemoryError) as error:
+            raise ValueError(f"{path}: no safetensors file ({error})") from error
+        header.pop("__metadata__", None)
+        start = file.tell()
+        state = {}
+        for name, about in header.items():
+            if about["dtype"] not in _DTYPES:
+                raise ValueError(f"{path}: {name} is {about['dtype']}; known: {', '.join(_DTYPES)}")
+            begin, end = about["data_offsets"]
+            file.seek(start + begin)
+            raw = torch.frombuffer(bytearray(file.read(end - begin)), dtype=torch.uint8)
+            tensor = raw.view(_DTYPES[about["dtype"]]) if end > begin else torch.zeros(0)
+            state[name] = tensor.reshape(about["shape"]).float()
+    return state
+
+
 def export(model: Qwen2, directory: str | os.PathLike[str], eos: int) -> Path:
     """Write `config.json` and `model.safetensors`, for transformers' `from_pretrained`."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     config = hugging_face_config(model.config, eos)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    write_safetensors(folder / "model.safetensors", hugging_face_state(model))
+    state = hugging_face_state(model, model.config.tied)
+    write_safetensors(folder / "model.safetensors", state)
     return folder

@@ -175,13 +175,21 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits, targets, reduction="none")
 
 
-class Qwen2(nn.Module):
-    """The language model: `model(tokens, targets)` is the loss of each token.
-
-    Weights are drawn from torch's global generator: normal, deviation 0.02 (Qwen2's
+def draw_weights(module: nn.Module, layers: int) -> None:
+    """Draw all weights from torch's global generator: normal, deviation 0.02 (Qwen2's
     `initializer_range`), divided by sqrt(2 layers) where a layer writes into the residual stream
     (GPT-2); biases are 0.
     """
+    for name, parameter in module.named_parameters():
+        if parameter.dim() == 2:
+            residual = name.endswith(("o_proj.weight", "down_proj.weight"))
+            nn.init.normal_(parameter, 0.0, 0.02 / (math.sqrt(2 * layers) if residual else 1))
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+
+
+class Qwen2(nn.Module):
+    """The language model: `model(tokens, targets)` is the loss of each token."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -190,14 +198,7 @@ class Qwen2(nn.Module):
         self.lm_head = nn.Linear(config.width, config.vocabulary_size, bias=False)
         if config.tied:
             self.lm_head.weight = self.model.embed_tokens.weight
-        for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
-                residual = name.endswith(("o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(
-                    parameter, 0.0, 0.02 / (math.sqrt(2 * config.layers) if residual else 1)
-                )
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
+        draw_weights(self, config.layers)
 
     def logits(self, tokens: Tensor) -> Tensor:
         """tokens (B, T) → logits (B, T, V)."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainer.config import ConfigError, TrainConfig
 from trainer.export import export
@@ -110,19 +110,20 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def _optimizer(model: Qwen2, config: TrainConfig) -> torch.optim.AdamW:
+def adamw(
+    model: nn.Module, learning_rate: float, weight_decay: float, betas: tuple[float, float]
+) -> torch.optim.AdamW:
     """AdamW (Loshchilov, Hutter, arXiv 1711.05101); norms and biases do not decay."""
     matrices = [p for p in model.parameters() if p.dim() == 2]
     vectors = [p for p in model.parameters() if p.dim() != 2]
     groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    betas = (config.beta1, config.beta2)
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=1e-8, fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=1e-8, fused=True)
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """`write` under a temporary name, then rename: a reader sees the old file or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -144,7 +145,8 @@ class _Run:
             torch.manual_seed(config.seed)
             self.model = Qwen2(config.model(vocabulary_size, longest))
         self.model.to(self.device)
-        self.optimizer = _optimizer(self.model, config)
+        betas = (config.beta1, config.beta2)
+        self.optimizer = adamw(self.model, config.learning_rate, config.weight_decay, betas)
         self.step = 0
         self.losses: dict[str, dict[str, HeldOutLoss]] = {}
         self.path = config.out / "checkpoint.pt"
@@ -160,7 +162,7 @@ class _Run:
                 {when: {k: asdict(v) for k, v in of.items()} for when, of in self.losses.items()}
             ),
         }
-        _write_whole(self.path, lambda partial: torch.save(state, partial))
+        write_whole(self.path, lambda partial: torch.save(state, partial))
 
     def load(self) -> None:
         """Continue from the checkpoint, if there is one; ConfigError if it is of another run."""
@@ -328,5 +330,5 @@ def train(
     )
     export(run.model, config.out / "model", shards[0].eos)
     text = json.dumps(asdict(result), indent=2) + "\n"
-    _write_whole(config.out / "result.json", lambda partial: partial.write_text(text))
+    write_whole(config.out / "result.json", lambda partial: partial.write_text(text))
     return result

@@ -52,7 +52,7 @@ class TransformersEngine:
             ids = torch.tensor([list(prompts[0][:shared])], device=self.device)
             prefix = self.model.base_model(input_ids=ids, use_cache=True).past_key_values
         lengths = [len(prompt) - shared for prompt in prompts]
-        for batch in _batches(lengths, self.settings.batch_tokens):
+        for batch in batches_by_length(lengths, self.settings.batch_tokens):
             longest = max(lengths[index] for index in batch)
             ids = torch.zeros((len(batch), longest), dtype=torch.long)
             for place, index in enumerate(batch):
@@ -88,7 +88,7 @@ def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:
     return shared
 
 
-def _batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def batches_by_length(lengths: Sequence[int], budget: int) -> list[list[int]]:
     """Indices in batches of rising length, each at most ``budget`` tokens with padding (a longer
     prompt makes a batch of its own)."""
     batches: list[list[int]] = []

@@ -44,7 +44,9 @@ def test_equals_transformers(config: ModelConfig) -> None:
     theirs = transformers.Qwen2ForCausalLM(
         transformers.Qwen2Config(**hugging_face_config(config, eos=0))
     ).eval()
-    missing, unexpected = theirs.load_state_dict(hugging_face_state(ours), strict=False)
+    missing, unexpected = theirs.load_state_dict(
+        hugging_face_state(ours, config.tied), strict=False
+    )
     assert not unexpected
     assert set(missing) <= ({"lm_head.weight"} if config.tied else set())
     tokens = torch.randint(0, config.vocabulary_size, (3, 48))
