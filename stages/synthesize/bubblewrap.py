@@ -58,12 +58,21 @@ def bubblewrap_command(package_at: str) -> list[str]:
     command += ["--cap-drop", "ALL"]
     for capability in _CAPABILITIES:
         command += ["--cap-add", capability]
+    # Folders that bwrap makes on the way to a file are closed to the programs' user.
+    for folder in _parents((*shown_paths(), *DEVICES)):
+        command += ["--perms", "0755", "--dir", folder]
     for path in shown_paths():
         command += ["--ro-bind", path, path]
     for device in DEVICES:
         command += ["--dev-bind", device, device]
     command += ["--ro-bind", str(PACKAGE), package_at, "--dir", "/tmp", "--chdir", "/"]
     return [*command, "--remount-ro", "/", "--"]
+
+
+def _parents(paths: Sequence[str]) -> list[str]:
+    """All folders above the paths but the root, each before what is in it."""
+    found = {str(folder) for path in paths for folder in Path(path).parents}
+    return sorted(found - {"/"})
 
 
 def python_command(arguments: Sequence[str], path: str) -> list[str]:

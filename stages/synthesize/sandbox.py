@@ -138,6 +138,7 @@ class _ForkServer:
     """The process that starts programs one after another, and the socket to it."""
 
     def __init__(self, level: str, hash_seed: int) -> None:
+        self.level = level
         self.control, theirs = socket.socketpair()
         self._errors = tempfile.TemporaryFile()
         own_path = str(Path(_PACKAGE_AT).parents[2]) if level == "bubblewrap" else str(_ROOT)
@@ -242,7 +243,8 @@ class Running:
         self._too_much = False
         self._outcome: Outcome | None = None
         self._deadline = time.monotonic() + limits.seconds + _GRACE
-        os.set_blocking(stdin, False)
+        for descriptor in (stdin, stdout, stderr):
+            os.set_blocking(descriptor, False)
 
     def feed(self, data: bytes) -> None:
         """Adds to the program's input; written while output is read."""
@@ -252,21 +254,43 @@ class Running:
         """Its input ends after what was fed."""
         self._input_ends = True
 
+    def send(self, content: dict[str, Json]) -> None:
+        """Adds a frame to its input."""
+        self.feed(frames.pack(content))
+
     def receive(self) -> dict[str, Json] | None:
         """The next frame on its standard output; None when none can come any more, or what came is
         no frame."""
-        size = frames.LENGTH.size
         while True:
-            held = self._stdout[self._consumed :]
-            if len(held) >= size and len(held) >= size + (n := frames.LENGTH.unpack(held[:size])[0]):
-                self._consumed += size + n
+            frame = self._next_frame()
+            if frame is not None:
                 try:
-                    content = json.loads(held[size : size + n])
+                    content = json.loads(frame)
                 except (ValueError, RecursionError):
                     return None
                 return content if isinstance(content, dict) else None
-            if self._outcome is not None or self._stdout not in self._open.values():
+            if self._outcome is not None or all(held is not self._stdout for held in self._open.values()):
                 return None
+            self._pump()
+
+    def _next_frame(self) -> bytes | None:
+        begin = self._consumed + frames.LENGTH.size
+        if len(self._stdout) < begin:
+            return None
+        end = begin + frames.LENGTH.unpack_from(self._stdout, self._consumed)[0]
+        if len(self._stdout) < end:
+            return None
+        self._consumed = end
+        return bytes(self._stdout[begin:end])
+
+    @property
+    def stdout(self) -> bytes:
+        """What it has written so far, as far as it was read."""
+        return bytes(self._stdout)
+
+    def wait(self) -> None:
+        """Waits until there is news: output, room for input, or its end."""
+        if self._outcome is None:
             self._pump()
 
     def kill(self) -> None:
@@ -335,11 +359,10 @@ class Running:
             problem = report.get("refused", "the fork server is gone")
             self._close_pipes()
             raise SandboxError(f"a program could not be confined, and was not run: {problem}")
-        # All that could write has ended, so what is in the pipes is all there will be.
-        for descriptor in list(self._open):
-            while descriptor in self._open:
-                self._read(descriptor)
+        survived = self._drain()
         self._close_pipes()
+        if survived and self._server.level != "limits":
+            raise SandboxError("something that a program started has outlived it")
         code = report["code"]
         status = "ok" if code == 0 else "killed" if code < 0 else "failed"
         if code == OUT_OF_MEMORY:
@@ -356,6 +379,17 @@ class Running:
             report["seconds"],
             report["cpu_seconds"],
         )
+
+    def _drain(self) -> bool:
+        """Reads what is left. All that could write has ended, so the pipes must end too: True where
+        one does not, since a process still holds it."""
+        try:
+            for descriptor in list(self._open):
+                while descriptor in self._open:
+                    self._read(descriptor)
+        except BlockingIOError:
+            return True
+        return False
 
     def _close_pipes(self) -> None:
         for descriptor in self._open:

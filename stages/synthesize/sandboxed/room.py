@@ -55,6 +55,7 @@ def enter_room(paths: Sequence[str]) -> None:
     syscalls.mount("none", "/", None, MS_REC | MS_PRIVATE)
     # /mnt is covered in this namespace only. The room is laid out there, then becomes "/".
     syscalls.mount("tmpfs", str(_ROOM), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
+    os.umask(0o022)
     for path in (*paths, *DEVICES):
         _show(Path(path))
     (_ROOM / "tmp").mkdir(exist_ok=True)

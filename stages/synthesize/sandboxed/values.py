@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,16 @@ MAX_ITEMS = 20_000
 
 _SEQUENCES: dict[str, type] = {"list": list, "tuple": tuple}
 _SETS: dict[str, type] = {"set": set, "frozenset": frozenset}
+_MAPPINGS: dict[type, str] = {
+    dict: "dict",
+    Counter: "Counter",
+    OrderedDict: "OrderedDict",
+    defaultdict: "defaultdict",
+}
+_REBUILT = {"dict": dict, "Counter": Counter, "OrderedDict": OrderedDict, "defaultdict": dict}
+_TYPES = {
+    kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, dict)
+}
 
 
 class ValueRefusedError(ValueError):
@@ -29,9 +40,8 @@ class ValueRefusedError(ValueError):
 def encode(value: object, other: Callable[[object], Json] | None = None, depth: int = 0) -> Json:
     """The value as JSON with types: ``["int", "0x1f"]``, ``["list", [...]]``, ``["none"]`` …
 
-    Sets and dicts are written in sorted order, so equal values have equal encodings: floats too,
-    NaN included; True, 1 and 1.0 are three different values; an int has no limit of size.
-    ``other`` encodes what is of none of the types. Raises ValueRefusedError where there is no
+    Dicts keep their order, sets are sorted. True, 1 and 1.0 are three different values; an int has
+    no limit of size; the types of which values are made are values too. ``other`` encodes what is of none of the types. Raises ValueRefusedError where there is no
     ``other``, for more than MAX_DEPTH levels or MAX_ITEMS items.
     """
     kind = type(value)
@@ -58,9 +68,11 @@ def encode(value: object, other: Callable[[object], Json] | None = None, depth: 
     if isinstance(value, (set, frozenset)) and kind in (set, frozenset):
         items = [encode(item, other, depth + 1) for item in value]
         return [kind.__name__, sorted(items, key=json.dumps)]
-    if isinstance(value, dict) and kind is dict:
-        pairs = [[encode(k, other, depth + 1), encode(v, other, depth + 1)] for k, v in value.items()]
-        return ["dict", sorted(pairs, key=lambda pair: json.dumps(pair[0]))]
+    if isinstance(value, dict) and kind in _MAPPINGS:
+        items = [[encode(part, other, depth + 1) for part in pair] for pair in value.items()]
+        return [_MAPPINGS[kind], items]
+    if isinstance(value, type) and _TYPES.get(value.__name__) is value:
+        return ["type", value.__name__]
     if other is not None:
         return other(value)
     raise ValueRefusedError(f"a value of type {kind.__name__}")
@@ -97,6 +109,8 @@ def decode(
             return complex(float.fromhex(real), float.fromhex(imaginary))
         if kind == "str" and type(content) is str:
             return content
+        if kind == "type" and type(content) is str and content in _TYPES:
+            return _TYPES[content]
         if kind == "bytes" and type(content) is str:
             return bytes.fromhex(content)
         if type(content) is list and len(content) <= MAX_ITEMS:
@@ -104,11 +118,26 @@ def decode(
                 return _SEQUENCES[kind](decode(item, other, depth + 1) for item in content)
             if kind in _SETS:
                 return _SETS[kind](decode(item, other, depth + 1) for item in content)
-            if kind == "dict":
-                pairs = [(decode(k, other, depth + 1), decode(v, other, depth + 1)) for k, v in content]
-                return dict(pairs)
+            if kind in _REBUILT:
+                pairs = [[decode(part, other, depth + 1) for part in pair] for pair in content]
+                return _REBUILT[kind](dict(pairs))
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueRefusedError(f"a damaged {kind}: {error}") from error
     if other is not None:
         return other(encoded)
     raise ValueRefusedError(f"a value of kind {kind!r}")
+
+
+def canonical(encoded: Json) -> Json:
+    """The encoded value with dicts in sorted order: equal for equal values of equal types, and for
+    those alone. Raises ValueRefusedError for what is no encoded value."""
+    decode(encoded)
+    return _sorted(encoded)
+
+
+def _sorted(encoded: Json) -> Json:
+    if type(encoded) is not list:
+        return encoded
+    if encoded and encoded[0] in ("dict", "Counter", "defaultdict"):
+        return [encoded[0], sorted((_sorted(pair) for pair in encoded[1]), key=json.dumps)]
+    return [_sorted(part) for part in encoded]
