@@ -8,7 +8,7 @@ item that it is of, and only where they are at least half of those that hold it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,17 +67,15 @@ def count_documents(seen: Seen, total: int) -> Counts:
     return Counts(grams, documents.astype(np.int32), copies.astype(np.int32), total)
 
 
-def add_counts(parts: Iterable[Counts], n_grams: int) -> Counts:
-    """The counts of disjoint sets of documents together: two int32 an n-gram of the gate."""
-    documents = np.zeros(n_grams, np.int32)
-    copies = np.zeros(n_grams, np.int32)
-    total = 0
-    for part in parts:
-        documents[part.grams] += part.documents
-        copies[part.grams] += part.copies
-        total += part.total
-    grams = np.flatnonzero(documents).astype(np.int32)
-    return Counts(grams, documents[grams], copies[grams], total)
+def add_counts(parts: Sequence[Counts]) -> Counts:
+    """The counts of disjoint sets of documents together. Costs what occurs, whatever the number of
+    n-grams that do not."""
+    grams, place = np.unique(np.concatenate([part.grams for part in parts]), return_inverse=True)
+    documents = np.zeros(len(grams), np.int32)
+    copies = np.zeros(len(grams), np.int32)
+    np.add.at(documents, place, np.concatenate([part.documents for part in parts]))
+    np.add.at(copies, place, np.concatenate([part.copies for part in parts]))
+    return Counts(grams, documents, copies, sum(part.total for part in parts))
 
 
 def rarest(found: Found, counts: Counts) -> I32:
@@ -95,8 +93,7 @@ def rarest(found: Found, counts: Counts) -> I32:
 
 def add_counts_files(run: TaskRun) -> Json:
     """Task: adds the counts of several tasks."""
-    counts = (load_counts(run.path(folder)) for folder in run.arguments["counts"])
-    added = add_counts(counts, run.arguments["n_grams"])
+    added = add_counts([load_counts(run.path(folder)) for folder in run.arguments["counts"]])
     added.save(run.output)
     return {"documents": added.total}
 

@@ -21,6 +21,8 @@ _HALF = np.uint64(32)
 _FILTER_BITS = 16
 """Bits of the filter for each n-gram. With three of them set in one word of 64 bits, one n-gram in
 about 130 that is not there goes on to the table, and every look costs one cache line."""
+_BLOCK = 2048
+"""n-grams whose words of the filter are fetched together."""
 
 
 class Gate(NamedTuple):
@@ -98,12 +100,22 @@ def make_gate(n: int, grams: U64, offsets: I32, postings: I32) -> Gate:
 
 @compiled
 def candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
-    """Writes the places of n-grams that pass the filter; no branch, so that loads overlap."""
+    """Writes the places of n-grams that pass the filter.
+
+    The filter's words of a block of n-grams are fetched first and tested then. With nothing but
+    loads in the first loop, dozens are under way at once: a look costs about the same whether the
+    filter fits into the caches or, with ten times the items, does not.
+    """
+    fetched = np.empty(_BLOCK, np.uint64)
     number = 0
-    for i in range(count):
-        bits = _bits(grams[i])
-        places[number] = i
-        number += int(gate.filter[_place(grams[i], len(gate.filter))] & bits == bits)
+    for begin in range(0, count, _BLOCK):
+        size = min(_BLOCK, count - begin)
+        for i in range(size):
+            fetched[i] = gate.filter[_place(grams[begin + i], len(gate.filter))]
+        for i in range(size):
+            bits = _bits(grams[begin + i])
+            places[number] = begin + i
+            number += int(fetched[i] & bits == bits)
     return number
 
 

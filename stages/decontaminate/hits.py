@@ -1,8 +1,4 @@
-"""Hits: where n-grams of benchmarks stand in documents.
-
-Nearly all documents have none. They are found out in one pass over their words: rolling hashes, a
-look into a bit filter, and into the table only where the filter says so.
-"""
+"""Hits: where n-grams of benchmarks stand in documents, and which n-grams documents hold."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import I32, Gate, candidates, lookup, rolling
-from stages.words import I64, U8, U64, Alphabet, scan_words
+from stages.decontaminate.gate import I32, Gate, candidates, lookup
+from stages.words import I64, U64
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -23,42 +19,6 @@ class Seen(NamedTuple):
 
     grams: I32
     copied: Booleans
-
-
-@compiled
-def _opens(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> bool:
-    if len(gate.offsets) < 2:
-        return False
-    block = 4096
-    at = 0
-    while at + gate.n <= count:
-        size = min(count - at, block + gate.n - 1)
-        number = rolling(words[at:], size, gate.n, grams)
-        for k in range(candidates(grams, number, gate, places)):
-            if lookup(grams[places[k]], gate) >= 0:
-                return True
-        at += block
-    return False
-
-
-@compiled
-def open_rows(data: U8, offsets: I64, letters: Alphabet, long: Gate, short: Gate) -> Booleans:
-    """Which rows hold an n-gram of one of the gates."""
-    rows = len(offsets) - 1
-    longest = 0
-    for row in range(rows):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    words = np.empty(longest + longest // 2 + 1, np.uint64)
-    nothing = np.empty(0, np.int64)
-    grams = np.empty(8192, np.uint64)
-    places = np.empty(8192, np.int64)
-    opened = np.zeros(rows, np.bool_)
-    for row in range(rows):
-        count = scan_words(data, offsets[row], offsets[row + 1], letters, words, nothing, nothing)
-        opened[row] = _opens(words, count, long, grams, places) or _opens(
-            words, count, short, grams, places
-        )
-    return opened
 
 
 @compiled

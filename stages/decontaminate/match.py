@@ -1,8 +1,8 @@
 """Matching documents with the index: the gate over every word, the LCS where it opened.
 
 The gate is one pass over the bytes of an Arrow column: words, rolling n-gram hashes, a look into a
-bit filter, and into the table only where the filter says so. Documents in which no n-gram of a
-benchmark stands, nearly all, are done then. The others are scanned once more, with offsets.
+bit filter, and into the table only where the filter says so. Documents in which nothing matches,
+nearly all, are done then. The others are scanned once more, for the places of their words.
 
 Around hits of a sequence s of |s| words, windows are made so that the LCS never sees a whole long
 document, in which it would always find its 60 % (FACTS of the literal rule: 20 of 20 clean texts
@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.compile import compiled
 from stages.decontaminate.gate import I32, Gate, rolling
-from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, open_rows, with_room
+from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, with_room
 from stages.decontaminate.index import Index
 from stages.decontaminate.lcs import lcs_prefix, lcs_spans
 from stages.decontaminate.markup import without_markup
@@ -83,7 +83,7 @@ def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
 @compiled
 def _long_matches(
     row: int,
-    text: tuple[U64, I64, I64, int],
+    words: U64,
     hits: tuple[I64, I64, I32],
     items: tuple[U64, I64],
     n: int,
@@ -94,8 +94,9 @@ def _long_matches(
     listed: int,
 ) -> tuple[I64, int, I32, int, Booleans]:
     """Adds the matches of sequences that have n-gram hits, a window at a time, and lists their
-    n-grams. Says of every hit whether the text holds its sequence."""
-    words, starts, ends, count = text
+    n-grams. They start and end at the numbers of words. Says of every hit whether the text holds
+    its sequence."""
+    count = len(words)
     sequences, places, numbers = hits
     copied = np.zeros(len(sequences), np.bool_)
     tokens, token_offsets = items
@@ -126,8 +127,8 @@ def _long_matches(
             found[used] = (
                 row,
                 s,
-                starts[low + spans[1]],
-                ends[low + spans[2] - 1],
+                low + spans[1],
+                low + spans[2] - 1,
                 item_low + spans[3],
                 item_low + spans[4],
                 last - first + 1,
@@ -155,8 +156,9 @@ def _whole_matches(
     found: I64,
     used: int,
 ) -> tuple[I64, int]:
-    """Adds the short sequences that stand whole in a text; those of fewer than ``_ANYWHERE``
-    words only where they stand alone. ``raw`` are the text's bytes, with its markup."""
+    """Adds the short sequences that stand whole in a text, with the numbers of their words; those
+    of fewer than ``_ANYWHERE`` only where they stand alone. ``raw`` are the text's bytes, with its
+    markup."""
     words, starts, ends, count = text
     sequences, places = hits
     tokens, token_offsets = items
@@ -182,7 +184,7 @@ def _whole_matches(
             ):
                 continue
         found = with_room(found, used, 1)
-        found[used] = (row, s, starts[at], ends[last], 0, size, 1, size, size, 0, 0)
+        found[used] = (row, s, at, last, 0, size, 1, size, size, 0, 0)
         used += 1
     return found, used
 
@@ -192,7 +194,6 @@ def _match_rows(
     raw: U8,
     data: U8,
     offsets: I64,
-    rows: I64,
     letters: Alphabet,
     long: Gate,
     short: Gate,
@@ -200,8 +201,9 @@ def _match_rows(
     mode: Mode,
     max_hits: int,
 ) -> tuple[I64, Booleans, I32, I32]:
+    rows = len(offsets) - 1
     longest = 0
-    for row in rows:
+    for row in range(rows):
         longest = max(longest, offsets[row + 1] - offsets[row])
     capacity = longest + longest // 2 + 1
     words = np.empty(capacity, np.uint64)
@@ -216,17 +218,19 @@ def _match_rows(
     listed_grams = np.empty(64, np.int32)
     seen = np.empty(64, np.int32)
     used = listed = noticed = 0
-    capped = np.zeros(len(rows), np.bool_)
-    for r in range(len(rows)):
-        begin, finish = offsets[rows[r]], offsets[rows[r] + 1]
-        count = scan_words(data, begin, finish, letters, words, starts, ends)
-        text = (words, starts, ends, count)
+    capped = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        begin, finish = offsets[row], offsets[row + 1]
+        count = scan_words(data, begin, finish, letters, words, starts[:0], ends[:0])
+        first = used
+        hits = 0
         if len(long.offsets) > 1:
             number = rolling(words, count, long.n, grams)
-            hits, capped[r] = collect(grams, number, long, scratch, sequences, places, numbers)
+            hits, capped[row] = collect(grams, number, long, scratch, sequences, places, numbers)
+        if hits:
             found, used, listed_grams, listed, copied = _long_matches(
-                r,
-                text,
+                row,
+                words[:count],
                 (sequences[:hits], places[:hits], numbers[:hits]),
                 items,
                 long.n,
@@ -237,13 +241,21 @@ def _match_rows(
                 listed,
             )
             seen, noticed = add_seen(numbers[:hits], copied, seen, noticed)
+        hits = 0
         if len(short.offsets) > 1:
             number = rolling(words, count, short.n, grams)
             hits, over = collect(grams, number, short, scratch, sequences, places, numbers)
-            capped[r] = capped[r] or over
-            found, used = _whole_matches(
-                r, raw[begin:finish], text, (sequences[:hits], places[:hits]), items, found, used
-            )
+            capped[row] = capped[row] or over
+        if not hits and used == first:
+            continue
+        scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
+        if hits:
+            text = (words, starts, ends, count)
+            at = (sequences[:hits], places[:hits])
+            found, used = _whole_matches(row, raw[begin:finish], text, at, items, found, used)
+        for k in range(first, used):
+            found[k, _START] = starts[found[k, _START]]
+            found[k, _END] = ends[found[k, _END]]
     return found[:used], capped, listed_grams[:listed], seen[:noticed]
 
 
@@ -271,9 +283,9 @@ def _characters(data: U8, begin: int, byte: int) -> int:
 
 
 @compiled
-def _in_characters(data: U8, offsets: I64, rows: I64, found: I64) -> None:
+def _in_characters(data: U8, offsets: I64, found: I64) -> None:
     for k in range(len(found)):
-        begin = offsets[rows[found[k, _ROW]]]
+        begin = offsets[found[k, _ROW]]
         first, last = found[k, _START], found[k, _END]
         found[k, _START] = _characters(data, begin, first)
         found[k, _END] = found[k, _START] + _characters(data, begin + first, last - first)
@@ -285,29 +297,22 @@ def find_matches(
     """The matches of all rows of a column of texts (its buffers), at or above ``FLOOR_RATIO``.
 
     ``mode`` must be the one that the index was built for."""
-    letters = alphabet()
     data = without_markup(raw, offsets) if mode.markup else raw
-    opened = open_rows(data, offsets, letters, index.long, index.short)
-    rows = np.flatnonzero(opened).astype(np.int64)
-    capped = np.zeros(len(offsets) - 1, bool)
-    found, over, listed, seen = _match_rows(
+    found, capped, listed, seen = _match_rows(
         raw,
         data,
         offsets,
-        rows,
-        letters,
+        alphabet(),
         index.long,
         index.short,
         (index.tokens, index.offsets),
         mode,
         max_hits,
     )
-    capped[rows] = over
     found = _best(found)
     gram_offsets, grams = _listed_grams(found, listed)
     in_bytes = found[:, [_START, _END]]
-    _in_characters(data, offsets, rows, found)
-    found[:, _ROW] = rows[found[:, _ROW]]
+    _in_characters(data, offsets, found)
     row, sequence, start, end, item_start, item_end, hits, lcs, shorter = found.T[:_GRAM]
     return Found(
         row=row,

@@ -85,7 +85,7 @@ def all_rounds(
             corpus.task(
                 f"{_FREQUENCY}:add_counts_files",
                 "counts",
-                {"counts": [r.output for r in group], "n_grams": index.value["n_grams"]},
+                {"counts": [r.output for r in group]},
                 label=f"document frequencies, {number + 1} of {len(groups)}",
             )
             for number, group in enumerate(groups)

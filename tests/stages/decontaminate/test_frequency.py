@@ -145,8 +145,8 @@ def test_counts_are_those_of_a_plain_count(documents: list[dict[int, bool]], siz
         )
         return count_documents(seen, len(some))
 
-    parts = [documents[at : at + size] for at in range(0, len(documents), size)]
-    counts = add_counts(map(counted, parts), 10)
+    parts = [documents[at : at + size] for at in range(0, max(1, len(documents)), size)]
+    counts = add_counts([counted(part) for part in parts])
     assert counts.total == len(documents)
     holding = Counter(gram for document in documents for gram in document)
     without = Counter(
