@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.manifest import Manifest
+from manifests.parquet import read_columns
 from manifests.parts import part_files, require_ledgers
 from manifests.schema import KEEP
 
@@ -67,7 +67,7 @@ class PartFiles:
 
     def ids(self) -> np.ndarray[Any, np.dtype[np.uint64]]:
         """The documents' ids as two big-endian numbers each (rows x 2)."""
-        column = pq.read_table(self.documents, columns=["id"])["id"].combine_chunks()
+        column = read_columns(self.documents, ["id"])["id"].combine_chunks()
         data = np.frombuffer(column.buffers()[1], ">u8")
         first = 2 * column.offset
         return data[first : first + 2 * len(column)].reshape(-1, 2).astype(np.uint64)
@@ -76,7 +76,7 @@ class PartFiles:
         """The code of every document's fate."""
         codes = np.zeros(self.rows, np.int32)
         for stage, path in self.verdicts:
-            verdicts = pq.read_table(path, columns=["verdict"])["verdict"]
+            verdicts = read_columns(path, ["verdict"])["verdict"]
             found = verdict_codes(verdicts, partial(names.code, stage), KEPT)
             codes = np.where(found != KEPT, found, codes)
         return codes

@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from manifests.parquet import read_columns
 from manifests.schema import KEEP
 from pipeline.store import Store
 from pipeline.task import Resources, Task
@@ -118,12 +119,12 @@ def open_view(
     part_rows = pq.read_metadata(store.path(view["documents"])).num_rows
     columns: dict[str, pa.ChunkedArray] = {}
     if document_columns:
-        table = pq.read_table(store.path(view["documents"]), columns=list(document_columns))
+        table = read_columns(store.path(view["documents"]), document_columns)
         columns = {name: table[name] for name in document_columns}
     for column in view["reads"]:
         stage, _, name = column.partition(".")
         path = view["annotations"][stage]
-        annotation = pq.read_table(store.path(path), columns=[name])
+        annotation = read_columns(store.path(path), [name])
         if annotation.num_rows != part_rows:
             raise ValueError(
                 f"{path} has {annotation.num_rows} rows, {view['documents']} has {part_rows}."

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.fates import Codes, verdict_codes
 from manifests.manifest import Manifest
+from manifests.parquet import read_columns
 from manifests.parts import part_files, part_paths, require_ledgers
 from manifests.schema import KEEP
 
@@ -58,7 +58,7 @@ class PartLedger:
     @cached_property
     def source(self) -> str:
         """The source that all documents of the part are of; empty for a part without documents."""
-        column = pq.read_table(self.documents, columns=["source"])["source"]
+        column = read_columns(self.documents, ["source"])["source"]
         return str(column[0].as_py()) if len(column) else ""
 
     def has(self, stage: str, role: str) -> bool:
@@ -67,13 +67,13 @@ class PartLedger:
 
     def annotations(self, stage: str, columns: Sequence[str]) -> pa.Table:
         """Annotation columns of a stage, one row a document of the part."""
-        return pq.read_table(self.paths[stage, "annotations"], columns=list(columns))
+        return read_columns(self.paths[stage, "annotations"], columns)
 
     def verdicts(self, stage: str, reasons: Reasons) -> Codes:
         """The stage's verdicts as codes; all documents are kept by a stage that does not decide."""
         if not self.has(stage, "verdicts"):
             return np.full(self.rows, KEPT, np.int32)
-        column = pq.read_table(self.paths[stage, "verdicts"], columns=["verdict"])["verdict"]
+        column = read_columns(self.paths[stage, "verdicts"], ["verdict"])["verdict"]
         return reasons.codes(column)
 
 

@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from manifests.documents import find_documents
-from manifests.effects import kept_of, mixture_dimension, tokens_column
 from manifests.manifest import Manifest
 from manifests.verify import Verification
 from pipeline.build import StepTime
 from pipeline.plan import UP_TO_DATE, StagePlan
+from tamis.mixture_tables import mixture_sections
 from tamis.printable import one_line
+from tamis.tables import show_sections
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
@@ -36,7 +37,7 @@ def show_build(
 ) -> None:
     """The table of stages, the mixture, what stages have to say, and the fingerprint."""
     console.print(_stages_table(manifest, steps, console.width))
-    console.print(_mixture_table(manifest))
+    show_sections(console, mixture_sections(manifest, console.width))
     for line in [*_notes(manifest), *_largest_clusters(manifest), *_warnings(manifest)]:
         console.print(line)
     ran = sum(step.ran for step in steps)
@@ -153,53 +154,6 @@ def _cut_bytes(cut: dict[str, dict[str, int]], after: bool) -> str:
         for reason, counts in cut.items()
     ]
     return "; " * (after and bool(shown)) + ("cut: " + ", ".join(shown) if shown else "")
-
-
-def _mixture_table(manifest: Manifest) -> RenderableType:
-    """Shares by domain of the tokens, after the balance; of the documents where no tokens are
-    counted."""
-    cube = manifest.cube
-    dimension = mixture_dimension(cube.columns) or "source"
-    measure = tokens_column(cube)
-    kept = kept_of(cube, dimension).sort("tokens", "group", descending=[True, False])
-    shared = "tokens" if measure else "documents"
-    total = int(kept[shared].sum() or 0)
-    table = Table(box=box.SIMPLE_HEAD, title="The mixture", title_justify="left")
-    table.add_column(dimension)
-    for name in ("documents", "tokens", "share") if measure else ("documents", "share"):
-        table.add_column(name, justify="right")
-    planned = _planned(manifest)
-    if planned:
-        for name in ("target", "natural", "epochs"):
-            table.add_column(name, justify="right")
-    for counts in kept.iter_rows(named=True):
-        numbers = [f"{counts[name]:,}" for name in dict.fromkeys(("documents", shared))]
-        share = f"{100 * counts[shared] / max(1, total):.1f} %"
-        goal = _goal(planned.get(counts["group"])) if planned else []
-        table.add_row(escape(counts["group"]), *numbers, share, *goal)
-    table.add_section()
-    sums = [f"{kept[name].sum():,}" for name in dict.fromkeys(("documents", shared))]
-    table.add_row("all", *sums, "100 %" if total else "")
-    return table
-
-
-def _planned(manifest: Manifest) -> dict[str, dict[str, float]]:
-    """What the balance planned, by group, when it groups by the table's dimension."""
-    for stage in manifest.content["stages"]:
-        if stage["use"] == "balance" and stage["record"]["by"] == ["domain"]:
-            return dict(stage["record"]["groups"])
-    return {}
-
-
-def _goal(goal: dict[str, float] | None) -> list[str]:
-    """Target share, natural share and epochs of a group."""
-    if goal is None:
-        return ["", "", ""]
-    return [
-        f"{100 * goal['target_share']:.1f} %",
-        f"{100 * goal['natural_share']:.1f} %",
-        f"{goal['epochs']:.2f}",
-    ]
 
 
 def _notes(manifest: Manifest) -> list[RenderableType]:

@@ -16,13 +16,19 @@ from tamis.printable import one_line
 
 @dataclass(frozen=True)
 class Section:
-    """One table, with a title and sentences below it. The first ``words`` columns are words."""
+    """One table, with a title and sentences below it. The first ``words`` columns are words, with
+    ``remarks`` the last one too; all others are numbers."""
 
     title: str
     headers: tuple[str, ...] = ()
     rows: Sequence[tuple[str, ...]] = ()
     notes: list[str] = field(default_factory=list)
     words: int = 1
+    remarks: bool = False
+
+    def is_words(self, column: int) -> bool:
+        """Whether a column is words, which stand to the left."""
+        return column < self.words or (self.remarks and column == len(self.headers) - 1)
 
 
 def show_sections(console: Console, sections: Iterator[Section]) -> None:
@@ -31,7 +37,7 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
         if section.headers:
             table = Table(box=box.SIMPLE_HEAD, title=escape(section.title), title_justify="left")
             for number, header in enumerate(section.headers):
-                justify: JustifyMethod = "left" if number < section.words else "right"
+                justify: JustifyMethod = "left" if section.is_words(number) else "right"
                 table.add_column(escape(header), justify=justify, overflow="fold")
             for row in section.rows:
                 table.add_row(*(escape(cell) for cell in row))
@@ -42,13 +48,13 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
             console.print(note, markup=False, highlight=False, style="dim")
 
 
-def as_markdown(sections: Iterator[Section]) -> str:
-    """The tables for a pull request."""
+def as_markdown(sections: Iterator[Section], level: int = 3) -> str:
+    """The tables for a pull request, under headings of a ``level``."""
     lines: list[str] = []
     for section in sections:
-        lines += [f"### {_plain(section.title)}", ""]
+        lines += [f"{'#' * level} {_plain(section.title)}", ""]
         if section.headers and section.rows:
-            marks = (":--" if n < section.words else "--:" for n in range(len(section.headers)))
+            marks = (":--" if section.is_words(n) else "--:" for n in range(len(section.headers)))
             lines += [_row(section.headers), _row(tuple(marks), raw=True)]
             lines += [_row(row) for row in section.rows]
             lines.append("")
@@ -77,7 +83,7 @@ def as_html(title: str, sections: Iterator[Section]) -> str:
             rows = "".join(
                 "<tr>"
                 + "".join(
-                    f"<td{'' if n < section.words else ' class=n'}>{html.escape(cell)}</td>"
+                    f"<td{'' if section.is_words(n) else ' class=n'}>{html.escape(cell)}</td>"
                     for n, cell in enumerate(row)
                 )
                 + "</tr>"

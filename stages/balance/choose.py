@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from manifests.parquet import read_columns
 from pipeline.task import Json, TaskRun
 from stages.balance.cuts import read_cuts
 from stages.balance.plan import Cell, PhasePlan
@@ -152,7 +152,7 @@ def _reads(order: str, end: str) -> pl.Expr:
 
 @lru_cache(maxsize=4)
 def _chosen(path: Path) -> tuple[np.ndarray[Any, np.dtype[np.int32]], pa.Table]:
-    table = pq.read_table(path)
+    table = read_columns(path)
     columns = [table[field.name].combine_chunks().cast(field.type) for field in COLUMNS]
     return table["row"].to_numpy(), pa.table(columns, schema=COLUMNS)
 
