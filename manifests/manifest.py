@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from manifests.checksum import fingerprint
+from manifests.long_list import is_elsewhere, read_list
 
 Json = Any
 
@@ -78,6 +79,22 @@ class Manifest:
     def files(self) -> pl.DataFrame:
         """Every ledger, documents and shard file: stage, part, role, path, rows, bytes, sha256."""
         return pl.read_parquet(self.workspace / self.content["files"]["path"])
+
+    @cached_property
+    def published(self) -> dict[str, dict[str, Json]]:
+        """Files meant for people, by name: ``artefact``, ``bytes``, ``sha256``."""
+        published = self.content["published"]
+        if not is_elsewhere(published):
+            return dict(published)
+        return {row.pop("name"): row for row in read_list(self.workspace, published)}
+
+    @cached_property
+    def quarantine(self) -> list[str]:
+        """Files that list the records that ingest set aside, by workspace-relative path."""
+        listed = self.content["quarantine"]
+        if not is_elsewhere(listed):
+            return list(listed)
+        return [row["path"] for row in read_list(self.workspace, listed)]
 
     def stage(self, name: str) -> Mapping[str, Json]:
         """What the manifest says of one stage. Raises KeyError for another's name."""

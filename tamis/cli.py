@@ -26,7 +26,14 @@ from manifests.schema import KEEP
 from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
-from tamis import api, compare_commands, options, report_commands, reports
+from tamis import (
+    api,
+    compare_commands,
+    manifest_commands,
+    options,
+    report_commands,
+    reports,
+)
 from tamis.benchmarks_option import benchmark_settings, sample_benchmarks, tell_unrecognised
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
@@ -268,6 +275,7 @@ app.command()(told_plainly(report_commands.clusters))
 app.command()(told_plainly(report_commands.contamination))
 app.command()(told_plainly(compare_commands.diff))
 app.command(name="what-if")(told_plainly(compare_commands.what_if))
+app.command()(told_plainly(manifest_commands.manifest))
 app.command()(told_plainly(page_command.report))
 
 

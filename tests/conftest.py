@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import tamis
+from manifests.manifest import Manifest
 from tests.classifiers.tiny_model import write_tiny_model
+from tests.noted_corpus import write_noted_corpus
 from tests.small_corpus import write_small_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,3 +38,11 @@ def small_recipe(tmp_path_factory: pytest.TempPathFactory, language_model: Path)
     folder = tmp_path_factory.mktemp("small")
     judge = write_tiny_model(folder / "judge")
     return write_small_corpus(folder, language_model, judge)
+
+
+@pytest.fixture(scope="session")
+def noted(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Manifest:
+    """A small corpus of which more is known than of most: URLs, times, licences, cuts, phases."""
+    folder = tmp_path_factory.mktemp("noted")
+    recipe = write_noted_corpus(folder, language_model)
+    return tamis.build(recipe, workspace=folder / "w", workers=1).manifest

@@ -2,15 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-import pytest
 import yaml
 
-import tamis
-from manifests.manifest import Manifest
 from tests.small_corpus import FOREIGN
 
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "name": "noted",
     "description": "Pages and notes that were made up for tests.",
     "sources": [
@@ -40,19 +38,21 @@ NOTICE = "This page was made by the same people who made all of the others, long
 
 def page(number: int) -> dict[str, str]:
     """A page that only its notice shares with others; every fourth one names no licence."""
-    words = " ".join(f"{word}{number * 31 + place}" for place, word in enumerate(["sieve"] * 60))
+    flour = ("fine", "coarse", "white", "dark", "old", "fresh")
+    told = ". ".join(
+        f"Through sieve {number * 31 + place} fell {flour[(number + place) % 6]} flour of the mill"
+        for place in range(12)
+    )
     found = {
-        "text": f"What stands here is page {number}. {words}\n{NOTICE}\n",
+        "text": f"What stands here is page {number}. {told}.\n{NOTICE}\n",
         "url": f"https://{'north' if number % 3 else 'south'}.example/{number}",
         "timestamp": f"2024-0{1 + number % 6}-15T08:00:00Z",
     }
     return found | ({"license": "MIT"} if number % 4 else {})
 
 
-@pytest.fixture(scope="session")
-def noted(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Manifest:
-    """The corpus, built."""
-    folder = tmp_path_factory.mktemp("noted")
+def write_noted_corpus(folder: Path, language_model: Path) -> Path:
+    """Writes raw files and a recipe; returns the recipe's path."""
     (folder / "notes").mkdir()
     pages = [page(number) for number in range(24)]
     pages.append(pages[0])
@@ -63,4 +63,4 @@ def noted(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Man
     stages = {"kind": None, "language": {"model": str(language_model)}, **RECIPE["stages"]}
     recipe = folder / "noted.yaml"
     recipe.write_text(yaml.safe_dump({**RECIPE, "stages": stages}, sort_keys=False))
-    return tamis.build(recipe, workspace=folder / "w", workers=1).manifest
+    return recipe
