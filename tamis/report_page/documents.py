@@ -13,7 +13,7 @@ from manifests.report.samples import DroppedDocument, DroppedSample, dropped_sam
 from manifests.schema import KEEP
 from tamis.contamination import contamination_of
 from tamis.printable import one_line, printable
-from tamis.report_page.numbers import count, megabytes, percent, score
+from tamis.report_page.numbers import count, percent, score, size
 from tamis.report_page.parts import Panel
 from tamis.tables import Section
 
@@ -65,15 +65,14 @@ def _sampled(sample: DroppedSample) -> Sampled:
         sample.stage,
         sample.reason,
         count(sample.documents),
-        f"{megabytes(sample.bytes)} MB",
+        size(sample.bytes),
         [_excerpt(_compared(one), one.document, one.document.text) for one in sample.sample],
     )
 
 
 def _excerpt(told: str, one: Document | Member, text: str) -> Excerpt:
     place = one_line(f"{one.source}: {one.locator}", 120)
-    size = f"{count(one.n_bytes)} bytes"
-    return Excerpt(told, place, one.id, size, printable(text).strip())
+    return Excerpt(told, place, one.id, size(one.n_bytes), printable(text).strip())
 
 
 def _compared(one: DroppedDocument) -> str:

@@ -47,6 +47,9 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
         "gridcolor": "var(--line)",
         "zerolinecolor": "var(--line)",
         "linecolor": "var(--line)",
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "rgba(0,0,0,0)",
         "automargin": True,
         "fixedrange": True,
         **settings,
@@ -120,7 +123,12 @@ def dumbbells(
             "name": label(name),
             "x": list(values),
             "y": rows,
-            "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 1.5}},
+            "marker": {
+                "color": colour,
+                "symbol": symbol,
+                "size": 10,
+                "line": {"width": 2 if symbol.endswith("open") else 0, "color": colour},
+            },
             "hovertemplate": f"%{{y}}<br>{label(name)}: %{{x:{number}}}<extra></extra>",
         }
         for name, values, colour, symbol in points

@@ -28,8 +28,8 @@ def mixture_panels(manifest: Manifest) -> Iterator[Panel]:
             f" {count(mixture.effective_tokens)} tokens that are read once (arXiv 2305.16264)."
         )
         views = {
-            "share": _shares(mixture, "linear"),
-            "share, log scale": _shares(mixture, "log"),
+            "logarithmic": _shares(mixture, "log"),
+            "linear": _shares(mixture, "linear"),
         }
         chart = Chart(
             f"mixture-{number}",
@@ -54,7 +54,7 @@ def _shares(mixture: Mixture, scale: str) -> Figure:
         )
     ]
     log = {"type": "log", "dtick": 1} if scale == "log" else {"rangemode": "tozero"}
-    return dumbbells([name for name, _ in shown], points, "share of the tokens (%)", ".3~g", **log)
+    return dumbbells([name for name, _ in shown], points, f"share of the tokens (%), {scale} scale", ".3~g", **log)
 
 
 def _groups(mixture: Mixture) -> Section:
@@ -143,7 +143,7 @@ def _dimension(manifest: Manifest, dimension: str) -> Section:
             megabytes(group.bytes),
             count(group.tokens),
             count(group.tokens_read),
-            percent(group.tokens_read or group.tokens or 0, read),
+            percent(group.tokens_read or group.tokens or 0, read, 2),
         )
         for group in groups
     ]

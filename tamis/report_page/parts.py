@@ -17,7 +17,7 @@ Figure = dict[str, Any]
 class Chart:
     """A chart. ``figures`` are its views by name (one has no switch); ``narrow`` is drawn in place
     of all views where the page is no wider than a phone. ``label`` says in words what it shows, for
-    those who do not see it, and ``table`` has its numbers."""
+    those who do not see it, and ``table`` has its numbers. ``above`` stands over the title."""
 
     id: str
     title: str
@@ -25,6 +25,7 @@ class Chart:
     figures: Mapping[str, Figure]
     table: Section
     narrow: Figure | None = None
+    above: str = ""
 
 
 @dataclass(frozen=True)

@@ -79,10 +79,8 @@ def _facts(record: Mapping[str, Json]) -> list[Section]:
             ("judge: model", judge["model"]),
             ("judge: documents graded", count(judge["documents"])),
             ("judge: median grade", f"{grades['median']:.3f}"),
-            (
-                "judge: lowest to highest grade",
-                f"{grades['lowest']:.3f} to {grades['highest']:.3f}",
-            ),
+            ("judge: lowest grade", f"{grades['lowest']:.3f}"),
+            ("judge: highest grade", f"{grades['highest']:.3f}"),
         ]
     agreement = (student or {}).get("agreement_with_judge")
     if agreement:

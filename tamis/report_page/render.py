@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -28,22 +28,24 @@ _SHORT = 12
 def render(page: Page) -> str:
     """The page of a report."""
     charts = [chart for panel in page.panels for chart in panel.charts]
-    return _write("report.html", page.name, page=page, figures=_figures(charts), plotly=_plotly())
+    scripts = {"script": _text("page.js"), "plotly": _plotly()}
+    return _write("report.html", page.name, scripts, page=page, figures=_figures(charts))
 
 
 def sections_page(title: str, sections: Iterable[Section]) -> str:
-    """Tables alone on a page."""
-    return _write("tables.html", title, sections=list(sections), figures="", plotly="")
+    """Tables alone on a page, without any script."""
+    none = {"script": "", "plotly": ""}
+    return _write("tables.html", title, none, sections=list(sections), figures="")
 
 
-def _write(template: str, title: str, plotly: str, **content: Any) -> str:
-    script = _text("page.js")
+def _write(template: str, title: str, scripts: Mapping[str, str], **content: Any) -> str:
+    runnable = [_checksum(script) for script in scripts.values() if script] or ["'none'"]
     policy = "; ".join(
         [
             "default-src 'none'",
             "style-src 'unsafe-inline'",
             "img-src data:",
-            " ".join(["script-src", *(_checksum(text) for text in (script, plotly) if text)]),
+            " ".join(["script-src", *runnable]),
             "base-uri 'none'",
             "form-action 'none'",
         ]
@@ -53,8 +55,7 @@ def _write(template: str, title: str, plotly: str, **content: Any) -> str:
         title=printable(title),
         policy=policy,
         style=Markup(_text("page.css")),
-        script=Markup(script),
-        plotly=Markup(plotly),
+        **{name: Markup(script) for name, script in scripts.items()},
         **content,
     )
 

@@ -16,7 +16,7 @@ from tamis.report_page.figures import DROPPED, KEPT, figure, label
 from tamis.report_page.numbers import count, megabytes
 from tamis.report_page.parts import Figure
 
-_HEIGHT = 440
+_HEIGHT = 470
 _FILLED = 0.72
 """Part of the height that nodes of a full column fill; the rest are gaps."""
 _ENDS = 9
@@ -94,13 +94,17 @@ def sankey(flow: Flow, unit: Unit) -> Figure:
     nodes = _Nodes()
     middles = [
         nodes.add(
-            name,
+            "",  # a column is too narrow for a name: they stand above
             f"{label(name)}: {unit.told(came)}",
             KEPT,
             _LEFT + number * width,
             _FILLED * came / total / 2,
         )
         for number, (name, came, _) in enumerate(stream)
+    ]
+    names = [
+        _name(label(name), _LEFT + number * width, number)
+        for number, (name, _, _) in enumerate(stream)
     ]
     _place_ends(nodes, sources, total, 0.0, middles[0], unit)
     for number, (name, came, kept) in enumerate(stages):
@@ -114,10 +118,25 @@ def sankey(flow: Flow, unit: Unit) -> Figure:
         nodes.link(middles[number], lost, dropped, "var(--flow-lost)", told)
     _place_ends(nodes, groups, total, 1.0, middles[-1], unit)
     most = max(len(stages) + len(groups), len(sources))
-    return figure([_trace(nodes, most)], _HEIGHT, {"margin": _MARGIN})
+    return figure([_trace(nodes, most)], _HEIGHT, {"margin": _MARGIN, "annotations": names})
 
 
-_MARGIN = {"l": 4, "r": 4, "t": 8, "b": 8}
+_MARGIN = {"l": 4, "r": 4, "t": 44, "b": 8}
+
+
+def _name(text: str, x: float, number: int) -> dict[str, Any]:
+    """A stage's name above its node; neighbours stand at two heights, so that both have room."""
+    return {
+        "text": text,
+        "x": round(x, 4),
+        "y": 1,
+        "xref": "paper",
+        "yref": "paper",
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "yshift": 4 + 17 * (number % 2),
+        "showarrow": False,
+    }
 
 
 def _trace(nodes: _Nodes, most: int) -> dict[str, Any]:

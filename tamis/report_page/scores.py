@@ -51,11 +51,12 @@ def _chart(number: int, histogram: Histogram) -> Chart:
     ]
     return Chart(
         f"score-{number}",
-        f"{histogram.stage}: {name}",
+        name,
         f"Histogram of the scores of {count(kept)} kept and {count(dropped)} dropped documents,"
         f" threshold {thresholds or 'none'}.",
         {"": _bins(histogram)},
         Section("Documents by score", ("score", "kept", "dropped"), rows, outside),
+        above=histogram.stage,
     )
 
 
