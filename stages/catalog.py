@@ -1,4 +1,5 @@
-"""Every stage that a recipe may name. To add one: write its file, add its line, document it."""
+"""Every stage and maker that a recipe may name. To add one: write its file, add its line, document
+it."""
 
 from pipeline.catalog import Catalog
 
@@ -21,5 +22,9 @@ CATALOG = Catalog(
         "balance": "stages.balance.stage:Balance",
         "shard": "stages.shard:Shard",
         "train": "stages.train:Train",
+    },
+    makers={
+        "math": "stages.synthesize.math:MathSynthesis",
+        "code": "stages.synthesize.code:CodeSynthesis",
     },
 )

@@ -113,7 +113,51 @@ class RewardRole:
         return {"scores": [float(output.outputs.probs[0]) for output in classes]}
 
 
-ROLES: dict[str, Any] = {"judge": JudgeRole, "reward": RewardRole}
+class GeneratorRole:
+    """``{"prompts": [[id, …], …], "seeds": [int, …], "ends": [id, …], "temperature", "top_p",
+    "max_tokens"}`` → ``{"continuations": [[[id, …], ended], …]}``: tokens without the one that
+    ended them."""
+
+    def __init__(self, model: str, dtype: str, max_length: int, threads: int, gpus: int) -> None:
+        options = machine_options(threads, gpus, cache_gib=2)
+        from vllm import LLM, SamplingParams
+
+        self._parameters = SamplingParams
+        self._llm = LLM(
+            model=model,
+            tokenizer=model,
+            dtype=dtype,
+            max_model_len=max_length,
+            skip_tokenizer_init=True,
+            generation_config="vllm",  # not the model's own settings: the recipe's
+            seed=0,
+            **options,
+        )
+
+    def answer(self, question: dict[str, Json]) -> dict[str, Json]:
+        """See the class."""
+        parameters = [
+            self._parameters(
+                temperature=question["temperature"],
+                top_p=question["top_p"],
+                max_tokens=question["max_tokens"],
+                stop_token_ids=question["ends"],
+                seed=seed,
+                detokenize=False,
+            )
+            for seed in question["seeds"]
+        ]
+        requests = [{"prompt_token_ids": prompt} for prompt in question["prompts"]]
+        outputs = self._llm.generate(requests, parameters, use_tqdm=False)
+        ends, continuations = set(question["ends"]), []
+        for output in outputs:
+            tokens = list(output.outputs[0].token_ids)
+            ended = bool(tokens) and tokens[-1] in ends
+            continuations.append([tokens[:-1] if ended else tokens, ended])
+        return {"continuations": continuations}
+
+
+ROLES: dict[str, Any] = {"judge": JudgeRole, "reward": RewardRole, "generator": GeneratorRole}
 """What can be asked of vLLM: a name to a class that is made with the settings as keywords."""
 
 

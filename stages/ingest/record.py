@@ -49,11 +49,16 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A whole record that holds no document, such as an HTTP request: why, and where."""
+    """A whole record that holds no document, such as an HTTP request: why, and where. What is made,
+    not read, cannot be looked up at its locator: ``detail``, ``excerpt`` and ``metadata`` (a JSON
+    object) say what it was."""
 
     reason: str
     locator: str
     size: int
+    detail: str = ""
+    excerpt: str = ""
+    metadata: str | None = None
 
 
 Outcome: TypeAlias = Found | Quarantined | Skipped

@@ -66,7 +66,14 @@ class DocumentsWriter:
             outcome = self._add_document(outcome)
         if isinstance(outcome, Skipped):
             self.skipped[outcome.reason] += 1
-            line = {"reason": outcome.reason, "locator": _writable(outcome.locator)}
+            line: dict[str, Json] = {
+                "reason": outcome.reason,
+                "locator": _writable(outcome.locator),
+            }
+            line |= {"detail": outcome.detail} if outcome.detail else {}
+            line |= {"excerpt": outcome.excerpt} if outcome.excerpt else {}
+            if outcome.metadata is not None:
+                line["metadata"] = json.loads(outcome.metadata)
             self._skipped.write(json.dumps(line) + "\n")
         elif isinstance(outcome, Quarantined):
             self.quarantined[outcome.reason] += outcome.rows

@@ -1,0 +1,1 @@
+"""Models that write: prompts in, completions out, whatever runs the model."""
