@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator
 from pathlib import Path
 from typing import IO, Self
 
@@ -18,22 +13,12 @@ from pydantic import model_validator
 from pipeline.corpus import Corpus
 from pipeline.stage import Artefacts, Stage, StageConfig, setting
 from pipeline.task import Json, Receipt, Resources, Task, TaskRun
+from stages.trainer_process import run_trainer, trainer_options
 
 RESULT_FILE = "result.json"
 CHECKPOINT_FILE = "checkpoint.pt"
 MODEL_FOLDER = "model"
 LOG_FILE = "log.txt"
-
-_LAST_LINES = 20
-_PATIENCE = 60.0
-"""Seconds that an interrupted trainer has to finish its step and write its checkpoint."""
-_PR_SET_PDEATHSIG = 1
-_ALLOCATION = {
-    "MALLOC_MMAP_THRESHOLD_": "1000000000",
-    "MALLOC_TRIM_THRESHOLD_": "4000000000",
-}
-"""Keeps glibc from giving every large tensor back to the kernel: a step on a CPU takes 0.20 s
-instead of 0.27."""
 
 
 class TrainConfig(StageConfig):
@@ -154,60 +139,12 @@ def _train_in(run: TaskRun, scratch: Path, lock: IO[str]) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(run.path(path).resolve())
     trained = scratch / "out"
-    command = [sys.executable, "-m", "trainer", str(shards), "--out", str(trained)]
-    command += trainer_options(run.arguments["config"])
+    options = ["trainer", str(shards), "--out", str(trained)]
+    options += trainer_options(run.arguments["config"])
     if run.arguments["plan"] is not None:
-        command.append(f"--plan={run.path(run.arguments['plan']).resolve()}")
-    log = run.output / LOG_FILE
-    returncode = _run_to_end(command, log, lock)
-    if returncode != 0:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
-        raise RuntimeError(
-            f"the trainer ended with exit code {returncode}. Building again goes on from its last"
-            f" checkpoint. Its last lines:\n{last}"
-        )
+        options.append(f"--plan={run.path(run.arguments['plan']).resolve()}")
+    run_trainer(options, run.output / LOG_FILE, [lock.fileno()])
     for name in (RESULT_FILE, CHECKPOINT_FILE):
         shutil.copyfile(trained / name, run.output / name)
     shutil.copytree(trained / MODEL_FOLDER, run.output / MODEL_FOLDER)
     shutil.rmtree(scratch)
-
-
-def trainer_options(config: Mapping[str, Json]) -> list[str]:
-    """The config as options of ``python -m trainer``; what is null is left out."""
-    return [
-        f"--{name.replace('_', '-')}={value}"
-        for name, value in sorted(config.items())
-        if value is not None
-    ]
-
-
-def _run_to_end(command: Sequence[str], log: Path, lock: IO[str]) -> int:
-    """Runs a command with its output in ``log``; returns its exit code. When this process is
-    interrupted, the command is asked to end and given time to write its checkpoint."""
-    paths = os.pathsep.join(path or os.curdir for path in sys.path)
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **_ALLOCATION, "PYTHONPATH": paths},
-            preexec_fn=_end_with_parent,
-            pass_fds=[lock.fileno()],
-        )
-        try:
-            return process.wait()
-        except BaseException:
-            process.terminate()
-            try:
-                process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-            raise
-
-
-def _end_with_parent() -> None:
-    """Asks Linux to terminate the trainer when its parent dies, however it dies: a trainer that
-    outlived its task would share its folder with the one that goes on."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

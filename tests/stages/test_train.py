@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from pipeline.task import TaskRun
 from stages.tokenizer.make import write_trained
-from stages.train import TrainConfig, train_model, trainer_options
+from stages.train import TrainConfig, train_model
+from stages.trainer_process import trainer_options
 from tests.stages.small_corpus import entry, sentences, walk_over
 
 SMALL = {
