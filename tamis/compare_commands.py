@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from manifests.diff import diff_manifests
+from manifests.diff import Diff, diff_manifests
 from manifests.gate import GateError, check
 from manifests.manifest import load_manifest
+from manifests.outline import OutlineDiff
 from pipeline.recipe import RecipeError
 from tamis.attribution import attribution
 from tamis.console import err, out
 from tamis.diff_tables import diff_sections, texts_of_moves, what_if_sections
 from tamis.options import AsJson, Workspace
+from tamis.outlines import diff_with_others, outline_sections
 from tamis.revisions import find_manifest
-from tamis.tables import as_markdown, show_sections
+from tamis.tables import Section, as_markdown, show_sections
 from tamis.what_if import what_if as find_what_if
 
 MET = 3
@@ -57,8 +60,17 @@ def diff(
 ) -> None:
     """Say what changed between two corpora: causes first, then effects, then the documents.
 
-    Manifests of earlier builds lie in WORKSPACE/history/.
+    Manifests of earlier builds lie in WORKSPACE/history/. A dataset file of DCLM or the stats.json
+    of datatrove may be a side too: then what both count is compared.
     """
+    wanted = Format.json if as_json else form
+    others = diff_with_others(before, after)
+    if others is not None:
+        if fail_if:
+            raise RecipeError("--fail-if needs two manifests; one side is of another pipeline.")
+        title = f"{others.before.name} → {others.after.name}"
+        _write(wanted, title, others, lambda: outline_sections(others))
+        return
     sides = (find_manifest(before), find_manifest(after))
     found = diff_manifests(*sides)
     if attribute and found.before != found.after:
@@ -67,21 +79,8 @@ def diff(
         met = check(found, fail_if or [])
     except GateError as error:
         raise RecipeError(str(error)) from None
-    wanted = Format.json if as_json else form
-    if wanted is Format.json:
-        out.print_json(json.dumps(asdict(found)))
-    else:
-        sections = diff_sections(found, texts_of_moves(found, sides))
-        if wanted is Format.markdown:
-            typer.echo(as_markdown(sections))
-        elif wanted is Format.html:
-            # the templates' engine is loaded by nobody who does not ask for a page
-            from tamis.report_page.render import sections_page
-
-            typer.echo(sections_page(f"{found.before} → {found.after}", sections), nl=False)
-        else:
-            out.print(f"[bold]{found.before}[/] → [bold]{found.after}[/]")
-            show_sections(out, sections)
+    title = f"{found.before} → {found.after}"
+    _write(wanted, title, found, lambda: diff_sections(found, texts_of_moves(found, sides)))
     for one in met:
         if one.met:
             err.print(
@@ -89,6 +88,24 @@ def diff(
             )
     if any(one.met for one in met):
         raise typer.Exit(MET)
+
+
+def _write(
+    form: Format, title: str, found: Diff | OutlineDiff, sections: Callable[[], Iterator[Section]]
+) -> None:
+    """Prints a diff in the form that was asked for."""
+    if form is Format.json:
+        out.print_json(json.dumps(asdict(found)))
+    elif form is Format.markdown:
+        typer.echo(as_markdown(sections()))
+    elif form is Format.html:
+        # the templates' engine is loaded by nobody who does not ask for a page
+        from tamis.report_page.render import sections_page
+
+        typer.echo(sections_page(title, sections()), nl=False)
+    else:
+        out.print(title, style="bold", markup=False, highlight=False)
+        show_sections(out, sections())
 
 
 def what_if(
