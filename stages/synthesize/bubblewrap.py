@@ -52,7 +52,14 @@ def bubblewrap_command(package_at: str) -> list[str]:
     if bwrap is None:
         raise FileNotFoundError("bubblewrap (bwrap) is not installed")
     command = [bwrap, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    command += ["--unshare-cgroup-try", "--hostname", "sandbox", "--new-session", "--clearenv"]
+    command += [
+        "--unshare-cgroup-try",
+        "--hostname",
+        "sandbox",
+        "--new-session",
+        "--as-pid-1",
+        "--clearenv",
+    ]
     if os.getuid() != 0:
         command += ["--unshare-user"]
     command += ["--cap-drop", "ALL"]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stages.synthesize.sandbox import Limits, Outcome, Running, Sandbox
+from stages.synthesize.sandbox import DEFAULT_LIMITS, Limits, Outcome, Running, Sandbox
 from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode, encode
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 
@@ -72,7 +72,7 @@ def grade(
     tests: str,
     entry_point: str | None = None,
     setup: str = "",
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = DEFAULT_LIMITS,
     hash_seed: int = 0,
 ) -> Grade:
     """Runs a program of tests against a candidate.
@@ -122,7 +122,7 @@ def call_answers(
     sandbox: Sandbox,
     candidate: str,
     calls: Sequence[Call],
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits = DEFAULT_LIMITS,
     hash_seed: int = 0,
 ) -> Answers:
     """What a candidate answers to calls, made one after another in one process.

@@ -27,14 +27,14 @@ from typing import Any
 from stages.synthesize.bubblewrap import bubblewrap_command, python_command, shown_paths
 from stages.synthesize.sandboxed import frames
 from stages.synthesize.sandboxed.programs import OUT_OF_MEMORY
-from stages.synthesize.sandboxed.walls import Limits
+from stages.synthesize.sandboxed.walls import DEFAULT_LIMITS, Limits
 
-__all__ = ["LEVELS", "Limits", "Outcome", "Running", "Sandbox", "SandboxError"]
+__all__ = ["DEFAULT_LIMITS", "LEVELS", "Limits", "Outcome", "Running", "Sandbox", "SandboxError"]
 
 Json = Any
 
 LEVELS = ("bubblewrap", "landlock", "limits")
-"""From strong to weak. ``limits`` (resource limits and nothing else) is for code that is trusted."""
+"""From strong to weak. ``limits``, resource limits and nothing else, is for trusted code."""
 
 _PACKAGE_AT = "/sandbox/stages/synthesize/sandboxed"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ class Sandbox:
         self,
         program: str,
         stdin: bytes = b"",
-        limits: Limits = Limits(),  # noqa: B008
+        limits: Limits = DEFAULT_LIMITS,
         hash_seed: int = 0,
     ) -> Outcome:
         """Runs Python source as a main module, to its end.
@@ -140,7 +140,9 @@ class _ForkServer:
     def __init__(self, level: str, hash_seed: int) -> None:
         self.level = level
         self.control, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()
+        descriptor, name = tempfile.mkstemp()
+        Path(name).unlink()
+        self._errors = os.fdopen(descriptor, "w+b")
         own_path = str(Path(_PACKAGE_AT).parents[2]) if level == "bubblewrap" else str(_ROOT)
         settings = {
             "level": level,
@@ -269,7 +271,9 @@ class Running:
                 except (ValueError, RecursionError):
                     return None
                 return content if isinstance(content, dict) else None
-            if self._outcome is not None or all(held is not self._stdout for held in self._open.values()):
+            if self._outcome is not None or all(
+                held is not self._stdout for held in self._open.values()
+            ):
                 return None
             self._pump()
 

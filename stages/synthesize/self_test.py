@@ -15,7 +15,7 @@ from stages.synthesize.sandbox import LEVELS, Limits, Sandbox, SandboxError
 _LIMITS = Limits(seconds=20.0, cpu_seconds=10, memory_bytes=256 << 20)
 _SECRET = "tamis-sandbox-canary"
 
-_ATTEMPTS = '''
+_ATTEMPTS = """
 import ctypes, os, socket, sys
 import glob, sched  # not loaded yet: the standard library must be there to be read
 canary, = sys.stdin.read().splitlines()
@@ -68,7 +68,7 @@ for name, attempt in attempts.items():
     except (OSError, MemoryError):
         continue
     print(name, flush=True)
-'''
+"""
 
 
 def escapes(sandbox: Sandbox) -> list[str]:

@@ -1,7 +1,7 @@
 """The fork server: a warm Python inside the sandbox that starts each program in its own cell.
 
 Starting bubblewrap and Python anew for every program would cost about 25 ms; a fork of this process
-costs 2. Every program gets PID, mount and IPC namespaces, limits, and a system call filter of its
+costs 2. Every program gets a PID namespace, limits, and a system call filter of its
 own (`walls.py`), is PID 1 there (when it ends the kernel ends all it started), and inherits nothing
 but its three pipes. This process runs no code of others.
 
@@ -30,11 +30,11 @@ from stages.synthesize.sandboxed.walls import Limits, Walls, put_up
 
 Json = Any
 
-WARM = (
-    "array base64 bisect calendar cmath collections copy csv dataclasses datetime decimal difflib"
-    " enum fractions functools hashlib heapq itertools json math numbers operator random re"
-    " statistics string struct textwrap time traceback types typing unicodedata"
-).split()
+WARM = """
+ array base64 bisect calendar cmath collections copy csv dataclasses datetime decimal difflib enum
+ fractions functools hashlib heapq itertools json math numbers operator random re statistics string
+ struct textwrap time traceback types typing unicodedata
+"""
 """Modules that programs often import: loaded once, before the first fork."""
 
 _RUN = {
@@ -52,11 +52,13 @@ def main() -> None:
     settings = json.loads(sys.argv[1])
     control = socket.socket(fileno=settings["control"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes the socket
-    for name in WARM:
+    for name in WARM.split():
         importlib.import_module(name)
     try:
         if settings["level"] == "landlock":
             enter_room(settings["paths"])
+        if settings["level"] != "limits":
+            syscalls.end_with_parent()
     except OSError as error:
         control.sendall(frames.pack({"refused": str(error)}))
         return
@@ -65,7 +67,9 @@ def main() -> None:
     sys.argv[:] = [""]
     gc.collect()
     gc.freeze()
-    server = _Server(control, Walls.of_level(settings["level"], settings["paths"]), settings["user"])
+    server = _Server(
+        control, Walls.of_level(settings["level"], settings["paths"]), settings["user"]
+    )
     control.sendall(frames.pack({"ready": True}))
     while server.serve_one():
         pass
@@ -100,7 +104,7 @@ class _Server:
             message = stream.read().decode(errors="replace")
         code = os.waitstatus_to_exitcode(status)
         cpu = usage.ru_utime + usage.ru_stime
-        ended = {
+        ended: dict[str, Json] = {
             "code": code,
             "timed_out": timed_out or (code == -signal.SIGKILL and cpu >= _cpu_limit(request)),
             "seconds": time.monotonic() - started,

@@ -25,6 +25,7 @@ Json = Any
 OUT_OF_MEMORY = 77
 """Exit status after a MemoryError that nobody caught."""
 _MESSAGE = 500
+_CHANGEABLE = ("list", "dict", "set")
 
 
 def run_program(request: dict[str, Json]) -> int:
@@ -67,25 +68,30 @@ def serve_candidate(request: dict[str, Json]) -> int:
         return held[encoded[1][1]]
 
     while not error and (call := frames.read(calls)) is not None:
-        arguments = [decode(argument, take) for argument in call["args"]]
-        named = {name: decode(argument, take) for name, argument in call.get("kwargs", {}).items()}
-        value, failure = _outcome(lambda: main[call["call"]](*arguments, **named))  # noqa: B023
-        frames.write(answers, failure or _answer(value, call["args"], arguments, hold))
+        frames.write(answers, _answer(main, call, hold, take))
     return 0
 
 
 def _answer(
-    value: object, given: list[Json], arguments: list[object], hold: Callable[[object], Json]
+    main: dict[str, Any],
+    call: dict[str, Json],
+    hold: Callable[[object], Json],
+    take: Callable[[list[Json]], object],
 ) -> dict[str, Json]:
+    arguments = [decode(argument, take) for argument in call["args"]]
+    named = {name: decode(argument, take) for name, argument in call.get("kwargs", {}).items()}
+    value, error = _outcome(lambda: main[call["call"]](*arguments, **named))
+    if error:
+        return error
     try:
         answer: dict[str, Json] = {"value": encode(value, hold)}
         changed = {
             str(place): after
-            for place, (before, argument) in enumerate(zip(given, arguments, strict=True))
-            if before[0] in ("list", "dict", "set") and (after := encode(argument, hold)) != before
+            for place, (before, argument) in enumerate(zip(call["args"], arguments, strict=True))
+            if before[0] in _CHANGEABLE and (after := encode(argument, hold)) != before
         }
-    except (ValueRefusedError, RecursionError) as error:
-        return {"error": "ValueRefusedError", "message": str(error)[:_MESSAGE]}
+    except (ValueRefusedError, RecursionError) as refused:
+        return {"error": "ValueRefusedError", "message": str(refused)[:_MESSAGE]}
     return {**answer, "changed": changed} if changed else answer
 
 
@@ -94,11 +100,11 @@ def run_checker(request: dict[str, Json]) -> int:
     its own process. The last frame is ``{"passed": true}`` or what the tests raised."""
     answers, calls = _private_pipes()
     main = _main_module()
-    value, error = _outcome(lambda: exec(_compiled(request["setup"], "setup"), main))
+    error = _outcome(lambda: exec(_compiled(request["setup"], "setup"), main))[1]
     for name in request["remote"]:
         main[name] = _remote(name, answers, calls)
     if not error:
-        value, error = _outcome(lambda: exec(_compiled(request["source"], "tests"), main))
+        error = _outcome(lambda: exec(_compiled(request["source"], "tests"), main))[1]
     frames.write(calls, error or {"passed": True})
     return 0
 

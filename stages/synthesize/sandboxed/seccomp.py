@@ -31,27 +31,27 @@ _COMMON = """
 _X86_64 = """
  read 0 write 1 open 2 close 3 stat 4 fstat 5 lstat 6 poll 7 lseek 8 mmap 9 mprotect 10 munmap 11
  brk 12 rt_sigaction 13 rt_sigprocmask 14 rt_sigreturn 15 ioctl 16 pread64 17 pwrite64 18 readv 19
- writev 20 access 21 pipe 22 select 23 sched_yield 24 mremap 25 mincore 27 madvise 28 dup 32 dup2 33
- pause 34 nanosleep 35 getitimer 36 alarm 37 setitimer 38 getpid 39 sendfile 40 clone 56 fork 57
- exit 60 wait4 61 kill 62 uname 63 fcntl 72 flock 73 fsync 74 fdatasync 75 truncate 76 ftruncate 77
- getdents 78 getcwd 79 chdir 80 fchdir 81 rename 82 mkdir 83 rmdir 84 creat 85 link 86 unlink 87
- symlink 88 readlink 89 chmod 90 fchmod 91 umask 95 gettimeofday 96 getrlimit 97 getrusage 98
- sysinfo 99 times 100 getuid 102 getgid 104 geteuid 107 getegid 108 getppid 110 getpgrp 111
- getgroups 115 getresuid 118 getresgid 120 getpgid 121 getsid 124 rt_sigpending 127
+ writev 20 access 21 pipe 22 select 23 sched_yield 24 mremap 25 mincore 27 madvise 28 dup 32
+ dup2 33 pause 34 nanosleep 35 getitimer 36 alarm 37 setitimer 38 getpid 39 sendfile 40 clone 56
+ fork 57 exit 60 wait4 61 kill 62 uname 63 fcntl 72 flock 73 fsync 74 fdatasync 75 truncate 76
+ ftruncate 77 getdents 78 getcwd 79 chdir 80 fchdir 81 rename 82 mkdir 83 rmdir 84 creat 85 link 86
+ unlink 87 symlink 88 readlink 89 chmod 90 fchmod 91 umask 95 gettimeofday 96 getrlimit 97
+ getrusage 98 sysinfo 99 times 100 getuid 102 getgid 104 geteuid 107 getegid 108 getppid 110
+ getpgrp 111 getgroups 115 getresuid 118 getresgid 120 getpgid 121 getsid 124 rt_sigpending 127
  rt_sigtimedwait 128 rt_sigsuspend 130 sigaltstack 131 statfs 137 fstatfs 138 getpriority 140
- prctl 157 arch_prctl 158 setrlimit 160 gettid 186 tkill 200 time 201 futex 202 sched_getaffinity 204
- getdents64 217 set_tid_address 218 restart_syscall 219 fadvise64 221 timer_create 222
- timer_settime 223 timer_gettime 224 timer_getoverrun 225 timer_delete 226 clock_gettime 228
- clock_getres 229 clock_nanosleep 230 exit_group 231 epoll_wait 232 epoll_ctl 233 tgkill 234
- waitid 247 openat 257 mkdirat 258 newfstatat 262 unlinkat 263 renameat 264 linkat 265 symlinkat 266
- readlinkat 267 fchmodat 268 faccessat 269 pselect6 270 ppoll 271 set_robust_list 273
+ prctl 157 arch_prctl 158 setrlimit 160 gettid 186 tkill 200 time 201 futex 202
+ sched_getaffinity 204 getdents64 217 set_tid_address 218 restart_syscall 219 fadvise64 221
+ timer_create 222 timer_settime 223 timer_gettime 224 timer_getoverrun 225 timer_delete 226
+ clock_gettime 228 clock_getres 229 clock_nanosleep 230 exit_group 231 epoll_wait 232 epoll_ctl 233
+ tgkill 234 waitid 247 openat 257 mkdirat 258 newfstatat 262 unlinkat 263 renameat 264 linkat 265
+ symlinkat 266 readlinkat 267 fchmodat 268 faccessat 269 pselect6 270 ppoll 271 set_robust_list 273
  get_robust_list 274 utimensat 280 epoll_pwait 281 epoll_create1 291 dup3 292 pipe2 293 preadv 295
- pwritev 296 prlimit64 302 getcpu 309 renameat2 316 getrandom 318 membarrier 324 copy_file_range 326
- statx 332 rseq 334 clone3 435 close_range 436 faccessat2 439
+ pwritev 296 prlimit64 302 getcpu 309 renameat2 316 getrandom 318 membarrier 324
+ copy_file_range 326 statx 332 rseq 334 clone3 435 close_range 436 faccessat2 439
 """
 _X86_64_ALSO = """
- open stat lstat poll access pipe select dup2 pause alarm fork getdents rename mkdir rmdir creat link
- unlink symlink readlink chmod getpgrp arch_prctl time epoll_wait
+ open stat lstat poll access pipe select dup2 pause alarm fork getdents rename mkdir rmdir creat
+ link unlink symlink readlink chmod getpgrp arch_prctl time epoll_wait
 """
 _AARCH64 = """
  getcwd 17 epoll_create1 20 epoll_ctl 21 epoll_pwait 22 dup 23 dup3 24 fcntl 25 ioctl 29 flock 32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 import sys
 from typing import Any
@@ -26,6 +27,7 @@ MS_REC = 16384
 MS_PRIVATE = 1 << 18
 _MNT_DETACH = 2
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
@@ -66,6 +68,11 @@ def unshare(flags: int) -> None:
 def children_in_own_pid_namespace(self_pidfd: int) -> None:
     """The next child starts in this process's own PID namespace again."""
     _call("setns", ctypes.c_int(self_pidfd), ctypes.c_int(CLONE_NEWPID))
+
+
+def end_with_parent() -> None:
+    """This process is killed when its parent ends."""
+    _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:

@@ -28,9 +28,8 @@ _MAPPINGS: dict[type, str] = {
     defaultdict: "defaultdict",
 }
 _REBUILT = {"dict": dict, "Counter": Counter, "OrderedDict": OrderedDict, "defaultdict": dict}
-_TYPES = {
-    kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, list, tuple, set, dict)
-}
+_BUILT_IN: tuple[type, ...] = (bool, int, float, complex, str, bytes, list, tuple, set, dict)
+_TYPES = {kind.__name__: kind for kind in _BUILT_IN}
 
 
 class ValueRefusedError(ValueError):
@@ -41,8 +40,9 @@ def encode(value: object, other: Callable[[object], Json] | None = None, depth: 
     """The value as JSON with types: ``["int", "0x1f"]``, ``["list", [...]]``, ``["none"]`` …
 
     Dicts keep their order, sets are sorted. True, 1 and 1.0 are three different values; an int has
-    no limit of size; the types of which values are made are values too. ``other`` encodes what is of none of the types. Raises ValueRefusedError where there is no
-    ``other``, for more than MAX_DEPTH levels or MAX_ITEMS items.
+    no limit of size; the types of which values are made are values too. ``other`` encodes what is
+    of none of them. Raises ValueRefusedError where there is no ``other``, for more than MAX_DEPTH
+    levels or MAX_ITEMS items.
     """
     kind = type(value)
     if depth > MAX_DEPTH:
@@ -119,7 +119,10 @@ def decode(
             if kind in _SETS:
                 return _SETS[kind](decode(item, other, depth + 1) for item in content)
             if kind in _REBUILT:
-                pairs = [[decode(part, other, depth + 1) for part in pair] for pair in content]
+                pairs = (
+                    (decode(key, other, depth + 1), decode(item, other, depth + 1))
+                    for key, item in content
+                )
                 return _REBUILT[kind](dict(pairs))
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueRefusedError(f"a damaged {kind}: {error}") from error

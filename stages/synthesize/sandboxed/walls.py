@@ -39,10 +39,16 @@ class Limits:
     processes: int = 1
 
 
+DEFAULT_LIMITS = Limits()
+
+
 @dataclass(frozen=True)
 class Walls:
-    """How strong a level's walls are. ``namespaces``: the program has PID, mount and IPC namespaces
-    of its own. ``landlock``: it is held to reading ``paths``. ``filter``: seccomp is on."""
+    """How strong a level's walls are.
+
+    ``namespaces``: the program has a PID namespace of its own, and a mount namespace where it has
+    a /tmp. ``landlock``: it is held to reading ``paths``. ``filter``: seccomp is on.
+    """
 
     namespaces: bool
     landlock: bool
@@ -61,9 +67,8 @@ def put_up(walls: Walls, limits: Limits, user: int | None) -> None:
     may choose. Raises OSError when any wall cannot be put up: nothing may run then."""
     os.setsid()
     has_tmp = walls.namespaces and limits.tmp_bytes > 0
-    if walls.namespaces:
-        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC)
     if has_tmp:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
         _mount_tmp(limits.tmp_bytes)
     os.chdir("/tmp" if has_tmp else "/")
     os.umask(0o077)
