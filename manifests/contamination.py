@@ -29,7 +29,8 @@ class Hit:
 
     ``start:end`` are characters of the document, ``item_start:item_end`` of the item's
     ``sequence``; ``text`` and ``item_text`` stand there, ``before`` and ``after`` around ``text``.
-    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``). ``ngram_documents`` is in how
+    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``); ``span_lcs`` of the ``lcs`` words
+    stand in the span, the others are strays around it. ``ngram_documents`` is in how
     many documents that do not hold the item the rarest n-gram of the match stands. ``verdict`` is
     the stage's on the document.
     """
@@ -46,6 +47,7 @@ class Hit:
     item_end: int
     ngram_hits: int
     lcs: int
+    span_lcs: int
     item_words: int
     ratio: float
     ngram_documents: int
@@ -138,6 +140,7 @@ _PAIR = {
     "item_end": pl.Int64,
     "ngram_hits": pl.Int64,
     "lcs": pl.Int64,
+    "span_lcs": pl.Int64,
     "item_words": pl.Int64,
     "ratio": pl.Float64,
     "ngram_documents": pl.Int64,

@@ -75,6 +75,7 @@ def show_contamination(console: Console, found: Contamination) -> None:
 
 def _show_hit(console: Console, hit: Hit) -> None:
     grams = "n-gram" if hit.ngram_hits == 1 else "n-grams"
+    strays = f" ({hit.span_lcs:,} of them here)" if hit.span_lcs < hit.lcs else ""
     others = hit.ngram_documents
     elsewhere = f", its rarest n-gram in {others:,} other documents" if others else ""
     console.print(
@@ -87,7 +88,7 @@ def _show_hit(console: Console, hit: Hit) -> None:
         )
     )
     console.print(
-        f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order, ratio {hit.ratio:g},"
+        f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order{strays}, ratio {hit.ratio:g},"
         f" {hit.ngram_hits:,} {grams}, document characters {hit.start:,}-{hit.end:,}, item"
         f" characters {hit.item_start:,}-{hit.item_end:,}{elsewhere}",
         style="dim",

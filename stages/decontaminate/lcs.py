@@ -1,7 +1,9 @@
-"""Longest common subsequence of two word sequences, exact, 64 words a step, with both its spans.
+"""Longest common subsequence of two word sequences, exact, with both its spans; and where in a text
+an item stands most densely.
 
-The bit-vector recurrence is that of Hyyrö 2004 ("Bit-parallel LCS-length computation revisited"):
-bit j of V is 0 where the LCS of the window read so far grows at word j of the item.
+The length takes 64 words a step. The bit-vector recurrence is that of Hyyrö 2004 ("Bit-parallel
+LCS-length computation revisited"): bit j of V is 0 where the LCS of the window read so far grows at
+word j of the item.
 """
 
 from __future__ import annotations
@@ -102,3 +104,43 @@ def _reversed(words: U64, end: int) -> U64:
     for i in range(end):
         back[i] = words[end - 1 - i]
     return back
+
+
+_SCORE_BITS = np.int64(32)
+_COMMON = np.int64(2) << _SCORE_BITS
+_OTHER = np.int64(1) << _SCORE_BITS
+
+
+@compiled
+def densest_stretch(window: U64, item: U64) -> tuple[int, int]:
+    """First word and end of the stretch of a window where an item stands most densely.
+
+    That is the stretch w with the largest ``3 * |LCS(w, item)| - |w|``: a word in common counts 2,
+    every other word of the stretch -1. So a word of the common subsequence that happens to stand
+    far from the others, such as a ``def`` 40 words above a copied function, is left out, while
+    words that an edited copy has in place of the item's are inside. Of several the one that ends
+    first, and of these the shortest; (0, 0) where no word is in common. No part of it has as many
+    words in common.
+
+    A local alignment (Smith and Waterman 1981) in which words of the item cost nothing when left
+    out; ``len(window) * len(item)`` steps.
+    """
+    # For each prefix of the item the best stretch that ends here: its score, and below it, in 32
+    # bits, its first word, so that the larger number is the better and then the shorter stretch.
+    best = np.zeros(len(item) + 1, np.int64)
+    top = np.int64(0)
+    end = 0
+    for i in range(len(window)):
+        empty = np.int64(i + 1)
+        diagonal = best[0]
+        best[0] = empty
+        for j in range(len(item)):
+            value = max(best[j + 1] - _OTHER, best[j])
+            if window[i] == item[j]:
+                value = max(value, diagonal + _COMMON)
+            diagonal = best[j + 1]
+            best[j + 1] = max(value, empty)
+        if best[-1] >> _SCORE_BITS > top >> _SCORE_BITS:
+            top = best[-1]
+            end = i + 1
+    return int(top & np.int64(0xFFFFFFFF)), end

@@ -2,7 +2,7 @@
 
 The gate is one pass over the bytes of an Arrow column: words, rolling n-gram hashes, a look into a
 bit filter, and into the table only where the filter says so. Documents in which nothing matches,
-nearly all, are done then. The others are scanned once more, for the places of their words.
+nearly all, are done then. Where matches stand is worked out last, of the best ones (``span.py``).
 
 Around hits of a sequence s of |s| words, windows are made so that the LCS never sees a whole long
 document, in which it would always find its 60 % (FACTS of the literal rule: 20 of 20 clean texts
@@ -20,8 +20,9 @@ from pipeline.compile import compiled
 from stages.decontaminate.gate import I32, Gate, rolling
 from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, with_room
 from stages.decontaminate.index import Index
-from stages.decontaminate.lcs import lcs_prefix, lcs_spans
+from stages.decontaminate.lcs import lcs_prefix
 from stages.decontaminate.markup import without_markup
+from stages.decontaminate.span import find_spans
 from stages.decontaminate.window import MODES, Mode, window_bounds
 from stages.words import I64, U8, U64, Alphabet, alphabet, scan_words
 
@@ -40,19 +41,19 @@ _COPY = 0.6
 """A document holds an item's sequence when the LCS is this share of the sequence's words: the
 rule's ratio, of the sequence alone, so that a short text is no copy of a long item."""
 
-_ROW, _SEQUENCE, _START, _END, _ITEM_START, _ITEM_END, _HITS, _LCS, _SHORTER = range(9)
+_ROW, _SEQUENCE, _LOW, _HIGH, _ITEM_LOW, _ITEM_HIGH, _HITS, _LCS, _SHORTER = range(9)
+_WINDOW = slice(_LOW, _ITEM_HIGH + 1)  # words of the text, and of the sequence's piece
 _GRAM, _GRAMS = 9, 10  # where the n-grams of a match begin in their list, and how many they are
 _FIELDS = 11
 
 
 class Found(NamedTuple):
-    """Matches in the order of row and place. ``sequence`` numbers a sequence of the index;
-    ``start`` and ``end`` are characters of the document, ``byte_start`` and ``byte_end`` the same
-    place in bytes, ``item_start`` and ``item_end`` words of the sequence; ``hits`` n-grams of the
-    window, ``shorter`` is min(|s_t|, |s_e|) in words. Match k has the n-grams (rows of the long
-    gate) ``grams[gram_offsets[k]:gram_offsets[k + 1]]``, none where it matched as a whole.
-    ``capped`` is true for rows with more than MAX_HITS hits. ``seen`` are the n-grams of all rows,
-    those of documents without a match too."""
+    """Matches in the order of row and place. ``sequence`` numbers a sequence of the index; ``lcs``
+    is the LCS of the window, ``hits`` its n-grams, ``shorter`` min(|s_t|, |s_e|) in words. Where
+    the match stands (``start`` to ``span_lcs``) is said in ``span.Spans``. Match k has the n-grams
+    (rows of the long gate) ``grams[gram_offsets[k]:gram_offsets[k + 1]]``, none where it matched as
+    a whole. ``capped`` is true for rows with more than MAX_HITS hits. ``seen`` are the n-grams of
+    all rows, those of documents without a match too."""
 
     row: I64
     sequence: I64
@@ -65,6 +66,7 @@ class Found(NamedTuple):
     shorter: I64
     byte_start: I64
     byte_end: I64
+    span_lcs: I64
     gram_offsets: I64
     grams: I32
     capped: Booleans
@@ -94,8 +96,7 @@ def _long_matches(
     listed: int,
 ) -> tuple[I64, int, I32, int, Booleans]:
     """Adds the matches of sequences that have n-gram hits, a window at a time, and lists their
-    n-grams. They start and end at the numbers of words. Says of every hit whether the text holds
-    its sequence."""
+    n-grams. Says of every hit whether the text holds its sequence."""
     count = len(words)
     sequences, places, numbers = hits
     copied = np.zeros(len(sequences), np.bool_)
@@ -122,15 +123,14 @@ def _long_matches(
         if length >= _COPY * len(item):
             copied[order[first : last + 1]] = True
         if length >= FLOOR_RATIO * shorter:
-            spans = lcs_spans(words[low:high], piece)
             found = with_room(found, used, 1)
             found[used] = (
                 row,
                 s,
-                low + spans[1],
-                low + spans[2] - 1,
-                item_low + spans[3],
-                item_low + spans[4],
+                low,
+                high,
+                item_low,
+                item_high,
                 last - first + 1,
                 length,
                 shorter,
@@ -156,9 +156,8 @@ def _whole_matches(
     found: I64,
     used: int,
 ) -> tuple[I64, int]:
-    """Adds the short sequences that stand whole in a text, with the numbers of their words; those
-    of fewer than ``_ANYWHERE`` only where they stand alone. ``raw`` are the text's bytes, with its
-    markup."""
+    """Adds the short sequences that stand whole in a text; those of fewer than ``_ANYWHERE``
+    words only where they stand alone. ``raw`` are the text's bytes, with its markup."""
     words, starts, ends, count = text
     sequences, places = hits
     tokens, token_offsets = items
@@ -184,7 +183,7 @@ def _whole_matches(
             ):
                 continue
         found = with_room(found, used, 1)
-        found[used] = (row, s, at, last, 0, size, 1, size, size, 0, 0)
+        found[used] = (row, s, at, at + size, 0, size, 1, size, size, 0, 0)
         used += 1
     return found, used
 
@@ -222,7 +221,6 @@ def _match_rows(
     for row in range(rows):
         begin, finish = offsets[row], offsets[row + 1]
         count = scan_words(data, begin, finish, letters, words, starts[:0], ends[:0])
-        first = used
         hits = 0
         if len(long.offsets) > 1:
             number = rolling(words, count, long.n, grams)
@@ -246,16 +244,11 @@ def _match_rows(
             number = rolling(words, count, short.n, grams)
             hits, over = collect(grams, number, short, scratch, sequences, places, numbers)
             capped[row] = capped[row] or over
-        if not hits and used == first:
-            continue
-        scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
         if hits:
+            scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
             text = (words, starts, ends, count)
             at = (sequences[:hits], places[:hits])
             found, used = _whole_matches(row, raw[begin:finish], text, at, items, found, used)
-        for k in range(first, used):
-            found[k, _START] = starts[found[k, _START]]
-            found[k, _END] = ends[found[k, _END]]
     return found[:used], capped, listed_grams[:listed], seen[:noticed]
 
 
@@ -273,24 +266,6 @@ def _listed_grams(found: I64, listed: I32) -> tuple[I64, I32]:
     return offsets, grams
 
 
-@compiled
-def _characters(data: U8, begin: int, byte: int) -> int:
-    """The number of characters in the first ``byte`` bytes of a text at ``begin``."""
-    number = 0
-    for i in range(begin, begin + byte):
-        number += int((data[i] & 0xC0) != 0x80)
-    return number
-
-
-@compiled
-def _in_characters(data: U8, offsets: I64, found: I64) -> None:
-    for k in range(len(found)):
-        begin = offsets[found[k, _ROW]]
-        first, last = found[k, _START], found[k, _END]
-        found[k, _START] = _characters(data, begin, first)
-        found[k, _END] = found[k, _START] + _characters(data, begin + first, last - first)
-
-
 def find_matches(
     raw: U8, offsets: I64, index: Index, mode: Mode = MODES["paper"], max_hits: int = MAX_HITS
 ) -> Found:
@@ -298,34 +273,24 @@ def find_matches(
 
     ``mode`` must be the one that the index was built for."""
     data = without_markup(raw, offsets) if mode.markup else raw
+    letters = alphabet()
+    items = (index.tokens, index.offsets)
     found, capped, listed, seen = _match_rows(
-        raw,
-        data,
-        offsets,
-        alphabet(),
-        index.long,
-        index.short,
-        (index.tokens, index.offsets),
-        mode,
-        max_hits,
+        raw, data, offsets, letters, index.long, index.short, items, mode, max_hits
     )
     found = _best(found)
+    row, sequence = found[:, _ROW].copy(), found[:, _SEQUENCE].copy()
+    spans = find_spans(data, offsets, letters, items, row, sequence, found[:, _WINDOW].copy())
+    order = np.lexsort((sequence, spans.start, row))
+    found = found[order]
     gram_offsets, grams = _listed_grams(found, listed)
-    in_bytes = found[:, [_START, _END]]
-    _in_characters(data, offsets, found)
-    row, sequence, start, end, item_start, item_end, hits, lcs, shorter = found.T[:_GRAM]
     return Found(
-        row=row,
-        sequence=sequence,
-        start=start,
-        end=end,
-        item_start=item_start,
-        item_end=item_end,
-        hits=hits,
-        lcs=lcs,
-        shorter=shorter,
-        byte_start=in_bytes[:, 0],
-        byte_end=in_bytes[:, 1],
+        row=found[:, _ROW],
+        sequence=found[:, _SEQUENCE],
+        hits=found[:, _HITS],
+        lcs=found[:, _LCS],
+        shorter=found[:, _SHORTER],
+        **{name: values[order] for name, values in spans._asdict().items()},
         gram_offsets=gram_offsets,
         grams=grams,
         capped=capped,
@@ -334,13 +299,11 @@ def find_matches(
 
 
 def _best(found: I64) -> I64:
-    """At most MAX_MATCHES matches a row, the best ones, in the order of row and place."""
+    """At most MAX_MATCHES matches a row, the best ones, in the order of rows."""
     ratio = found[:, _LCS] / found[:, _SHORTER]
     order = np.lexsort(
-        (found[:, _SEQUENCE], found[:, _START], -found[:, _LCS], -ratio, found[:, _ROW])
+        (found[:, _SEQUENCE], found[:, _LOW], -found[:, _LCS], -ratio, found[:, _ROW])
     )
     ranked = found[order]
     first = np.searchsorted(ranked[:, _ROW], ranked[:, _ROW])
-    ranked = ranked[np.arange(len(ranked)) - first < MAX_MATCHES]
-    order = np.lexsort((ranked[:, _SEQUENCE], ranked[:, _START], ranked[:, _ROW]))
-    return np.ascontiguousarray(ranked[order])
+    return np.ascontiguousarray(ranked[np.arange(len(ranked)) - first < MAX_MATCHES])

@@ -24,6 +24,7 @@ MATCH = pa.struct(
         pa.field("item_words", pa.int32()),
         pa.field("ngram_hits", pa.int32()),
         pa.field("lcs", pa.int32()),
+        pa.field("span_lcs", pa.int32()),
         pa.field("ratio", pa.float32()),
         pa.field("ngram_documents", pa.int32()),
         pa.field("ngram_share", pa.float32()),
@@ -32,10 +33,12 @@ MATCH = pa.struct(
     ]
 )
 """One match: ``start:end`` are characters of the document, ``item_start:item_end`` characters of
-the item's sequence, ``item_text`` what stands there. ``item_words`` is |s_e|, ``ratio`` is
-|LCS| / min(|s_t|, |s_e|), all in words. ``ngram_documents`` is in how many documents that do not
-hold its item the rarest of its n-grams stands (see ``frequency.py``), ``ngram_share`` their share
-of all. ``byte_start:byte_end`` is the span in the document in UTF-8 bytes."""
+the item's sequence, ``item_text`` what stands there. ``lcs`` is |LCS| of the window that the rule
+looks at, ``span_lcs`` how many of these words stand in the span (see ``span.py``), ``item_words``
+is |s_e|, ``ratio`` is |LCS| / min(|s_t|, |s_e|), all in words. ``ngram_documents`` is in how many
+documents that do not hold its item the rarest of its n-grams stands (see ``frequency.py``),
+``ngram_share`` their share of all. ``byte_start:byte_end`` is the span in the document in UTF-8
+bytes."""
 
 
 def match_structs(found: Found, index: Index, counts: Counts) -> pa.StructArray:
@@ -61,6 +64,7 @@ def match_structs(found: Found, index: Index, counts: Counts) -> pa.StructArray:
         pa.array(words, pa.int32()),
         pa.array(found.hits, pa.int32()),
         pa.array(found.lcs, pa.int32()),
+        pa.array(found.span_lcs, pa.int32()),
         pa.array((found.lcs / found.shorter).astype(np.float32)),
         pa.array(documents),
         pa.array(share),

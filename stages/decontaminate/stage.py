@@ -108,7 +108,7 @@ class Decontaminate(Stage[DecontaminateConfig]):
     """Drops documents that hold a benchmark item, and keeps the two texts' spans as proof."""
 
     name = "decontaminate"
-    version = 2
+    version = 3
     libraries = ("unicode",)
     Config = DecontaminateConfig
     summary = "drop documents that hold benchmark items (n-gram gate, then LCS), or mask the items"

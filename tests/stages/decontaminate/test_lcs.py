@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import LCSseq
 
-from stages.decontaminate.lcs import lcs_prefix, lcs_spans
+from stages.decontaminate.lcs import densest_stretch, lcs_prefix, lcs_spans
 
 
 def lcs_length(a: Sequence[object], b: Sequence[object]) -> int:
@@ -44,3 +44,27 @@ def test_long_sequences_against_a_peer() -> None:
     for sizes in ((1000, 63), (700, 64), (700, 65), (64, 640), (2000, 129)):
         a, b = (random.integers(0, 30, size).astype(np.uint64) for size in sizes)
         assert lcs_prefix(a, b)[0] == LCSseq.similarity(a.tolist(), b.tolist())
+
+
+@settings(deadline=None)
+@given(st.lists(words, max_size=14), st.lists(words, max_size=9))
+def test_the_densest_stretch_is_the_best_of_all(window: list[int], item: list[int]) -> None:
+    """Three times the words in common less its own; then the one that ends first, then the
+    shortest."""
+    stretches = [
+        (-(3 * lcs_length(window[a:b], item) - (b - a)), b, -a)
+        for a in range(len(window))
+        for b in range(a + 1, len(window) + 1)
+    ]
+    score, end, start = min(stretches, default=(0, 0, 0))
+    expected = (-start, end) if score < 0 else (0, 0)
+    assert densest_stretch(np.array(window, np.uint64), np.array(item, np.uint64)) == expected
+
+
+def test_a_stray_word_is_not_in_the_densest_stretch() -> None:
+    """The item's first word stands far above an edited copy, whose own first word is another."""
+    item = list(range(20))
+    window = [0] + [90] * 40 + [91, *range(1, 9), 92, 93, *range(11, 20)]
+    a, b = np.array(window, np.uint64), np.array(item, np.uint64)
+    assert lcs_prefix(a, b)[0] == 18
+    assert densest_stretch(a, b) == (42, len(window))

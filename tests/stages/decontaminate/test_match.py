@@ -109,11 +109,15 @@ def test_matches_are_those_of_the_rule(
     for k in range(len(found.row)):
         item = index.sequences["text"][int(found.sequence[k])].as_py().split()
         got[tuple(item), int(found.hits[k]), int(found.lcs[k]), int(found.shorter[k])] += 1
-        # The spans hold the common subsequence.
+        # The spans hold a common subsequence of the length that is told, and none of their parts.
         span = text[found.start[k] : found.end[k]]
-        cut = [word.strip(",.—") for word in span.split()]
+        assert span.encode() == text.encode()[found.byte_start[k] : found.byte_end[k]]
+        cut = [word for word in (word.strip(",.—") for word in span.split()) if word]
         part = item[found.item_start[k] : found.item_end[k]]
-        assert lcs_length([w for w in cut if w], part) == found.lcs[k]
+        common = found.span_lcs[k]
+        assert lcs_length(cut, part) == common <= found.lcs[k]
+        assert max(lcs_length(cut[1:], item), lcs_length(cut[:-1], item)) < common
+        assert max(lcs_length(cut, part[1:]), lcs_length(cut, part[:-1])) < common
     if len(counting) == len(items) and not has_counting_gram(items, n):
         assert got == brute_force(document, gaps, items, n, whole, mode)
 
