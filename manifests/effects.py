@@ -13,6 +13,9 @@ Json = Any
 TOKEN_MEASURES = ("repeated_tokens", "n_tokens")
 """What tokens are counted by, the first that there is: with repeats where a balance was made."""
 
+NO_GROUP = "—"
+"""The group of documents that were never given one."""
+
 
 @dataclass(frozen=True)
 class Amount:
@@ -99,7 +102,7 @@ def kept_of(cube: pl.DataFrame, dimension: str) -> pl.DataFrame:
     tokens = tokens_column(cube)
     return (
         cube.filter(pl.col("dropped_by").is_null())
-        .group_by(pl.col(dimension).fill_null("—").alias("group"))
+        .group_by(pl.col(dimension).fill_null(NO_GROUP).alias("group"))
         .agg(
             pl.col("documents").sum(),
             (pl.col(tokens).sum() if tokens else pl.lit(0)).cast(pl.Int64).alias("tokens"),

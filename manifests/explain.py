@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from manifests.documents import find_documents
 from manifests.manifest import Manifest
+from manifests.parquet import read_rows
 from manifests.parts import documents_path, part_files, part_paths
 from manifests.schema import KEEP, ROLE, ROLE_DOCUMENT, ROLE_MATCHES, SURVIVOR
 
 _LONG_LIST = 16
 """Lists longer than this are shown by their length (the tokens of a document, for one)."""
+
+_LEAST_DIGITS = 8
+"""Digits of an id from which on its beginning is looked for: what tables show of it."""
+
+KEPT = "kept"
+"""The outcome of a document that no stage dropped."""
 
 
 class NotFoundError(LookupError):
@@ -79,8 +86,8 @@ class Story:
 
 
 def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[Story]:
-    """Stories of the documents that match: by id (32 hexadecimal digits), locator, URL, or a piece
-    of text, tried in this order.
+    """Stories of the documents that match: by id (hexadecimal, its first 8 digits or more),
+    locator, URL, or a piece of text, tried in this order.
 
     Raises NotFoundError when none does.
     """
@@ -94,14 +101,37 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
             if len(found) >= limit:
                 break
         if found:
-            return [_story(manifest, parts[part], row) for part, row in found[:limit]]
+            return _stories(manifest, parts, found[:limit])
     aside = _set_aside(manifest, document)[:limit]
     if aside:
         return aside
     raise NotFoundError(
-        f"no document has the id, locator or URL `{document}`, or that text in it, and nothing of"
-        " that locator was set aside when sources were read and made."
+        f"no document has the id, locator or URL `{document}`, or that text in it, and ingest set"
+        " nothing of that locator aside."
     )
+
+
+def explain_documents(manifest: Manifest, ids: Sequence[str]) -> list[Story]:
+    """The stories of documents by their ids (hexadecimal), in the order given. Every ledger is
+    opened once. Raises NotFoundError naming an id that the corpus does not hold."""
+    wanted = [bytes.fromhex(name) for name in ids]
+    parts = dict(part_files(manifest))
+    places: dict[bytes, tuple[int, int]] = {}
+    for part, files in parts.items():
+        if len(places) == len(set(wanted)):
+            break
+        found = (
+            pl.scan_parquet(documents_path(manifest, files))
+            .select("id")
+            .with_row_index("row")
+            .filter(pl.col("id").is_in(sorted(set(wanted))))
+            .collect()
+        )
+        places |= {identity: (part, row) for row, identity in found.rows()}
+    missing = next((name for name in wanted if name not in places), None)
+    if missing is not None:
+        raise NotFoundError(f"no document has the id {missing.hex()}.")
+    return _stories(manifest, parts, [places[name] for name in wanted])
 
 
 def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
@@ -126,8 +156,11 @@ def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
 
 def _ways(document: str) -> list[pl.Expr]:
     ways = []
-    if len(document) == 32 and all(c in "0123456789abcdef" for c in document.lower()):
-        ways.append(pl.col("id") == bytes.fromhex(document))
+    digits = document.lower()
+    if _LEAST_DIGITS <= len(digits) <= 32 and all(c in "0123456789abcdef" for c in digits):
+        whole = digits[: len(digits) // 2 * 2]
+        starts = pl.col("id").bin.starts_with(bytes.fromhex(whole))
+        ways.append(starts & pl.col("id").bin.encode("hex").str.starts_with(digits))
     return [
         *ways,
         (pl.col("locator") == document) | (pl.col("url") == document),
@@ -141,55 +174,72 @@ def _rows(documents: Path, way: pl.Expr) -> list[int]:
     return found["row"].to_list()
 
 
-def _story(manifest: Manifest, files: pl.DataFrame, row: int) -> Story:
+def _stories(
+    manifest: Manifest, parts: Mapping[int, pl.DataFrame], places: Sequence[tuple[int, int]]
+) -> list[Story]:
+    """The stories of documents by part and row, in the order given."""
+    by_part: dict[int, list[int]] = {}
+    for part, row in places:
+        by_part.setdefault(part, []).append(row)
+    told = {
+        (part, row): story
+        for part, rows in by_part.items()
+        for row, story in zip(rows, _part_stories(manifest, parts[part], rows), strict=True)
+    }
+    stories = [told[place] for place in places]
+    _name_references(manifest, stories)
+    _find_places(manifest, [story for story in stories if story.outcome == KEPT])
+    return stories
+
+
+def _part_stories(manifest: Manifest, files: pl.DataFrame, rows: Sequence[int]) -> list[Story]:
+    """The stories of some rows of a part, references as bare ids."""
     paths = part_paths(manifest, files)
-    document = pq.read_table(documents_path(manifest, files)).slice(row, 1).to_pylist()[0]
-    text = document["text"]
-    steps = []
-    dropped: Step | None = None
+    stories = []
+    for document in read_rows(documents_path(manifest, files), rows).to_pylist():
+        text = document["text"]
+        stories.append(
+            Story(
+                id=document["id"].hex(),
+                source=document["source"],
+                locator=document["locator"],
+                url=document["url"],
+                n_bytes=len(text.encode()),
+                text=text,
+                steps=[],
+                outcome=KEPT,
+            )
+        )
     for name in manifest.stage_names:
-        if dropped is not None:
-            break
-        step = _step(manifest, paths, name, row, text)
-        if step is not None:
-            steps.append(step)
+        if (name, "annotations") not in paths:
+            continue
+        annotations = read_rows(paths[name, "annotations"], rows)
+        decided = paths.get((name, "verdicts"))
+        verdicts = None if decided is None else read_rows(decided, rows).to_pylist()
+        for number, story in enumerate(stories):
+            if story.outcome != KEPT:
+                continue
+            verdict = None if verdicts is None else verdicts[number]
+            step = _step(name, annotations.slice(number, 1), verdict, story.text)
+            story.steps.append(step)
             if step.verdict not in (None, KEEP):
-                dropped = step
-    return Story(
-        id=document["id"].hex(),
-        source=document["source"],
-        locator=document["locator"],
-        url=document["url"],
-        n_bytes=len(text.encode()),
-        text=text,
-        steps=steps,
-        outcome=f"dropped by {dropped.stage}: {dropped.verdict}"
-        if dropped
-        else _place(manifest, document["id"]),
-    )
+                story.outcome = f"dropped by {name}: {step.verdict}"
+    return stories
 
 
-def _step(
-    manifest: Manifest, paths: Mapping[tuple[str, str], Path], name: str, row: int, text: str
-) -> Step | None:
-    annotations = paths.get((name, "annotations"))
-    if annotations is None:
-        return None
+def _step(name: str, annotations: pa.Table, verdict: dict[str, Any] | None, text: str) -> Step:
     step = Step(name, None, None, None)
-    verdicts = paths.get((name, "verdicts"))
-    if verdicts is not None:
-        verdict = pq.read_table(verdicts).slice(row, 1).to_pylist()[0]
+    if verdict is not None:
         step.verdict, step.score = verdict["verdict"], verdict["score"]
         step.threshold = verdict["threshold"]
         step.cuts = _cuts(verdict.get("cuts") or [], text)
-    table = pq.read_table(annotations).slice(row, 1)
-    for column in table.schema:
-        value = table[column.name][0].as_py()
+    for column in annotations.schema:
+        value = annotations[column.name][0].as_py()
         role = (column.metadata or {}).get(ROLE)
         if column.name == "id" or value is None:
             continue
         if role == ROLE_DOCUMENT:
-            step.references[column.name] = _reference(manifest, value)
+            step.references[column.name] = value.hex()
         elif role == ROLE_MATCHES:
             step.matches = [_match(item, text) for item in value]
         elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
@@ -215,21 +265,30 @@ def _cuts(spans: list[dict[str, Any]], text: str) -> list[Cut]:
     ]
 
 
-def _reference(manifest: Manifest, identity: bytes) -> str:
-    """Another document as ``id (source: locator)``."""
-    name = identity.hex()
-    found = find_documents(manifest, [name], characters=0).get(name)
-    return f"{name} ({found.source}: {found.locator})" if found else name
+def _name_references(manifest: Manifest, stories: Sequence[Story]) -> None:
+    """Tells other documents as ``id (source: locator)``."""
+    steps = [step for story in stories for step in story.steps if step.references]
+    names = {name for step in steps for name in step.references.values()}
+    found = find_documents(manifest, names, characters=0)
+    for step in steps:
+        step.references = {
+            column: f"{name} ({found[name].source}: {found[name].locator})"
+            if name in found
+            else name
+            for column, name in step.references.items()
+        }
 
 
-def _place(manifest: Manifest, identity: bytes) -> str:
-    """Where a kept document stands in the shards."""
+def _find_places(manifest: Manifest, stories: Sequence[Story]) -> None:
+    """Tells where kept documents stand in the shards."""
+    missing = {bytes.fromhex(story.id): story for story in stories}
     for name in sorted(manifest.content["published"]):
-        if not name.endswith(".arrow"):
+        if not missing or not name.endswith(".arrow"):
             continue
         with pa.memory_map(str(manifest.workspace / name)) as file:
             ids = pa.ipc.open_stream(file).read_all()["id"].combine_chunks()
-            row = ids.index(pa.scalar(identity, ids.type)).as_py()
-        if row >= 0:
-            return f"kept: row {row} of {name}"
-    return "kept"
+            wanted = pa.array(list(missing), ids.type)
+            for row, place in enumerate(pc.index_in(wanted, ids).to_pylist()):
+                if place is not None:
+                    story = missing.pop(wanted[row].as_py())
+                    story.outcome = f"{KEPT}: row {place} of {name}"

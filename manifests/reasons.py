@@ -1,48 +1,143 @@
-"""A sample of the documents that were dropped for one reason: what to read before trusting it."""
+"""The documents that were dropped for one reason: how many of every group, and a sample to read."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 
 import polars as pl
 
+from manifests.effects import NO_GROUP, dimensions_of
 from manifests.explain import NotFoundError
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files, part_paths
+
+_SAMPLE = pl.Schema({"id": pl.Binary, "group": pl.String})
 
 
-def sample_dropped(manifest: Manifest, reason: str, count: int, seed: int = 0) -> list[str]:
-    """Ids (hexadecimal) of ``count`` documents that were dropped for ``reason``, or fewer if there
-    are not so many.
+@dataclass(frozen=True)
+class DroppedGroup:
+    """Documents of one group: how many came to the stage (the first of them, where several have
+    the reason), and how many were dropped for it."""
 
-    ``reason`` is a word of the ledger (``near_duplicate``), or the part of it before a dot
-    (``contaminated`` for all benchmarks). The sample is uniform and depends on nothing but the ids
-    and ``seed``: the smallest keyed hashes of ids. Raises NotFoundError, naming the reasons that
-    there are.
+    group: str
+    documents_in: int
+    documents_dropped: int
+
+
+def dropped_groups(manifest: Manifest, reason: str, dimension: str) -> list[DroppedGroup]:
+    """By group of a dimension of the manifest (``source``, ``domain`` …), the documents that were
+    dropped for ``reason`` (see ``sample_dropped``), most of them first.
+
+    Documents that were dropped before they had a group stand under ``—``. Raises NotFoundError
+    naming the reasons, or the dimensions, that there are.
     """
-    key = str(seed).encode()
-
-    def rank(identity: bytes) -> bytes:
-        return blake2b(identity, key=key, digest_size=16).digest()
-
-    chosen = heapq.nsmallest(count, _dropped(manifest, reason), key=rank)
-    if not chosen:
-        reasons = sorted(
-            {word for stage in manifest.content["stages"] for word in stage["dropped"]}
+    words = _words(manifest, reason)
+    require_dimension(manifest, dimension)
+    stages = manifest.stage_names
+    first = min(stages.index(stage) for stage, _ in words)
+    came = pl.col("dropped_by").is_null() | pl.col("dropped_by").is_in(stages[first:])
+    dropped = pl.struct("dropped_by", "reason").is_in(
+        [{"dropped_by": stage, "reason": word} for stage, word in words]
+    )
+    counted = (
+        manifest.cube.group_by(pl.col(dimension).fill_null(NO_GROUP).alias("group"))
+        .agg(
+            pl.col("documents").filter(came).sum().alias("in"),
+            pl.col("documents").filter(dropped).sum().alias("dropped"),
         )
+        .filter(pl.col("in") > 0)
+        .sort("dropped", "in", "group", descending=[True, True, False])
+    )
+    return [DroppedGroup(*row) for row in counted.rows()]
+
+
+def sample_dropped(
+    manifest: Manifest, reason: str, count: int, seed: int = 0, by: str | None = None
+) -> list[str]:
+    """Ids (hexadecimal) of ``count`` documents that were dropped for ``reason``, or fewer if there
+    are not so many. With ``by``, a dimension of the manifest, they are taken in turn from all its
+    groups, so that small ones are seen too.
+
+    ``reason`` is a word of the ledger (``near_duplicate``), the part of it before a dot
+    (``contaminated`` for all benchmarks), or a stage, for all its reasons. Ids are hashes, so those
+    that follow a point in their order, which ``seed`` sets, are a uniform sample; it depends on
+    nothing but ids and seed. Raises NotFoundError, naming the reasons or dimensions there are.
+    """
+    words = _words(manifest, reason)
+    if by is not None:
+        require_dimension(manifest, by)
+    start = blake2b(str(seed).encode(), digest_size=16).digest()
+    order = (pl.col("id") < start, pl.col("id"))
+    chosen = pl.DataFrame(schema=_SAMPLE)
+    for dropped in _dropped(manifest, words, by):
+        ordered = pl.concat([chosen, dropped]).sort(order)
+        chosen = ordered.group_by("group", maintain_order=True).head(count)
+        chosen = chosen.select(_SAMPLE.names())
+    turn = pl.int_range(pl.len()).over("group")
+    taken = chosen.sort(order).sort(turn, "group", maintain_order=True).head(count)
+    return [identity.hex() for identity in taken["id"]]
+
+
+def require_dimension(manifest: Manifest, dimension: str) -> None:
+    """Raises NotFoundError, naming the dimensions of the manifest, if it is none of them."""
+    known = dimensions_of(manifest.cube)
+    if dimension not in known:
+        raise NotFoundError(
+            f"this corpus is not counted by `{dimension}`. Dimensions: {', '.join(known)}."
+        )
+
+
+def _words(manifest: Manifest, reason: str) -> list[tuple[str, str]]:
+    """The stages and the words of their verdicts that are meant by a reason."""
+    there = [
+        (stage["name"], word) for stage in manifest.content["stages"] for word in stage["dropped"]
+    ]
+    meant = [
+        (stage, word)
+        for stage, word in there
+        if reason in (stage, word) or word.startswith(f"{reason}.")
+    ]
+    if not meant:
+        known = ", ".join(sorted({word for _, word in there}))
         raise NotFoundError(
             f"no document was dropped for `{reason}`. Reasons in this corpus:"
-            f" {', '.join(reasons) or 'none, nothing was dropped'}."
+            f" {known or 'none, nothing was dropped'}."
         )
-    return [identity.hex() for identity in chosen]
+    return meant
 
 
-def _dropped(manifest: Manifest, reason: str) -> Iterator[bytes]:
-    verdict = pl.col("verdict").cast(pl.String)
-    for path in manifest.files.filter(pl.col("role") == "verdicts")["path"]:
-        yield from (
-            pl.scan_parquet(manifest.workspace / path)
-            .filter((verdict == reason) | verdict.str.starts_with(f"{reason}."))
-            .collect()["id"]
-        )
+def _dropped(
+    manifest: Manifest, words: list[tuple[str, str]], by: str | None
+) -> Iterator[pl.DataFrame]:
+    """By part and stage, the documents that were dropped for the words: ``id, group``."""
+    by_stage: dict[str, list[str]] = {}
+    for stage, word in words:
+        by_stage.setdefault(stage, []).append(word)
+    for _, files in part_files(manifest):
+        paths = part_paths(manifest, files)
+        group = None if by is None else _group_column(manifest, files, by)
+        for stage, meant in by_stage.items():
+            verdicts = pl.scan_parquet(paths[stage, "verdicts"])
+            grouped = (
+                verdicts.with_columns(pl.lit(NO_GROUP).alias("group"))
+                if group is None
+                else pl.concat([verdicts, group], how="horizontal")
+            )
+            yield (
+                grouped.select("id", pl.col("verdict").cast(pl.String), "group")
+                .filter(pl.col("verdict").is_in(meant))
+                .select(_SAMPLE.names())
+                .collect()
+            )
+
+
+def _group_column(manifest: Manifest, files: pl.DataFrame, by: str) -> pl.LazyFrame:
+    """``group``: the value of a dimension for every document of a part."""
+    path = documents_path(manifest, files)
+    if by != "source":
+        owner = next(s["name"] for s in manifest.content["stages"] if by in s["dimensions"])
+        path = part_paths(manifest, files)[owner, "annotations"]
+    value = pl.col(by).cast(pl.String).fill_null(NO_GROUP)
+    return pl.scan_parquet(path).select(value.alias("group"))

@@ -8,21 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 from rich.markup import escape
 
-from manifests.explain import NotFoundError, Story, explain_document
 from manifests.manifest import load_manifest
-from manifests.reasons import sample_dropped
-from manifests.schema import KEEP
 from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
@@ -39,7 +33,7 @@ from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
 from tamis.report_page import command as page_command
 from tamis.sampling import sample_recipe
-from tamis.story import show_story, stories_data, witnesses_of
+from tamis.story import show_story, stories_data, stories_of_stage
 from tamis.summary import show_build, show_places, show_plan, show_verification
 
 app = typer.Typer(
@@ -185,7 +179,7 @@ def run(
             data: dict[str, Any] = {"stage": manifest.stage(stage)}
             for answer in answers:
                 data |= answer.data()
-            data["documents"] = [asdict(story) for story in _stories(folder, stage, shown)]
+            data["documents"] = stories_data(stories_of_stage(manifest, stage, shown))
             out.print_json(json.dumps(data, default=str))
             return
         show_build(out, manifest, built.steps, built.seconds)
@@ -193,84 +187,14 @@ def run(
             show_places(out, manifest)
         for answer in answers:
             answer.show(out)
-        for story in _stories(folder, stage, shown):
+        for story in stories_of_stage(manifest, stage, shown):
             show_story(out, story)
     finally:
         if keep is None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _stories(folder: Path, stage: str, rows: int) -> Iterator[Story]:
-    """The first documents of the sample with the stage's verdicts; dropped ones first."""
-    manifest = load_manifest(folder)
-    identities: list[tuple[str, bool]] = []
-    for part in manifest.files.filter(pl.col("role") == "documents")["part"]:
-        files = manifest.files.filter(pl.col("part") == part)
-        ids = pl.read_parquet(
-            folder / files.filter(pl.col("role") == "documents")["path"][0], columns=["id"]
-        )["id"]
-        verdicts = files.filter((pl.col("stage") == stage) & (pl.col("role") == "verdicts"))
-        if len(verdicts):
-            verdict = pl.read_parquet(folder / verdicts["path"][0])["verdict"].cast(pl.String)
-        else:
-            verdict = pl.Series([KEEP] * len(ids))
-        for identity, word in zip(ids, verdict, strict=True):
-            identities.append((identity.hex(), word == KEEP))
-    for identity, _ in sorted(identities, key=lambda item: item[1])[:rows]:
-        for story in explain_document(manifest, identity):
-            story.steps = [step for step in story.steps if step.stage == stage] or story.steps
-            yield story
-
-
-@app.command()
-@told_plainly
-def explain(
-    workspace: options.Workspace,
-    document: Annotated[
-        str | None, typer.Argument(help="Its id, locator, URL, or a piece of its text.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Documents to show when several match.")] = 1,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            help="In place of a document: some that were dropped for this reason, such as"
-            " near_duplicate, or contaminated for all benchmarks."
-        ),
-    ] = None,
-    sample: Annotated[
-        int,
-        typer.Option(min=1, help="With --reason: how many, chosen by hashes of their ids."),
-    ] = 10,
-    seed: Annotated[
-        int, typer.Option(help="With --reason: another number chooses other documents.")
-    ] = 0,
-    compared: options.Compared = False,
-    as_json: options.AsJson = False,
-) -> None:
-    """Follow one document through every stage, with scores, thresholds and witnesses.
-
-    To see whether a stage is right, read a sample of what it drops:
-    tamis explain corpus/sample --reason near_duplicate --sample 10 --differences
-    """
-    if (document is None) == (reason is None):
-        raise NotFoundError(
-            "name a document (its id, locator, URL, or a piece of its text), or a reason:"
-            " --reason near_duplicate."
-        )
-    manifest = load_manifest(workspace)
-    if reason is not None:
-        ids = sample_dropped(manifest, reason, sample, seed)
-        stories = [story for name in ids for story in explain_document(manifest, name)]
-    else:
-        stories = explain_document(manifest, document or "", limit)
-    witnesses = witnesses_of(manifest, stories) if compared else {}
-    if as_json:
-        out.print_json(json.dumps(stories_data(stories, witnesses), default=str))
-        return
-    for story in stories:
-        show_story(out, story, witnesses)
-
-
+app.command()(told_plainly(report_commands.explain))
 app.command()(told_plainly(report_commands.clusters))
 app.command()(told_plainly(report_commands.contamination))
 app.command()(told_plainly(compare_commands.diff))

@@ -1,18 +1,20 @@
-"""The commands that show what was removed: ``clusters`` and ``contamination``."""
+"""The commands that show what was removed: ``explain``, ``clusters`` and ``contamination``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from manifests.clusters import deduplications
 from manifests.contamination import decontaminations
-from manifests.explain import NotFoundError
+from manifests.explain import NotFoundError, explain_document, explain_documents
 from manifests.manifest import load_manifest
+from manifests.reasons import dropped_groups, sample_dropped
 from stages.decontaminate.benchmark import BenchmarkConfig
 from tamis.benchmarks_option import find_benchmarks, tell_unrecognised
 from tamis.console import out
@@ -29,10 +31,79 @@ from tamis.options import (
     Workspace,
 )
 from tamis.reports import ClustersReport, ContaminationReport, Report, TestSideReport, Wishes
+from tamis.story import show_groups, show_story, stories_data, witnesses_of
 
 StageOption = Annotated[
     str | None, typer.Option("--stage", help="The stage, by its name in the recipe. Default: all.")
 ]
+
+
+def explain(
+    workspace: Workspace,
+    document: Annotated[
+        str | None,
+        typer.Argument(
+            help="Its id (its first 8 digits will do), locator, URL, or a piece of its text."
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Documents to show when several match.")] = 1,
+    reason: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of a document: some that were dropped for this reason, such as"
+            " near_duplicate, contaminated for all benchmarks, or by this stage."
+        ),
+    ] = None,
+    sample: Annotated[
+        int,
+        typer.Option(min=0, help="With --reason: how many, chosen by their ids, which are hashes."),
+    ] = 10,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="With --reason: count what was dropped by source, kind, language or domain, and"
+            " take the documents in turn from all groups."
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(help="With --reason: another number chooses other documents.")
+    ] = 0,
+    compared: Compared = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow one document through every stage, with scores, thresholds and witnesses.
+
+    To see whether a stage is right, read a sample of what it drops:
+    tamis explain corpus/sample --reason near_duplicate --sample 10 --by source --differences
+    """
+    if (document is None) == (reason is None):
+        raise NotFoundError(
+            "name a document (its id, locator, URL, or a piece of its text), or a reason:"
+            " --reason near_duplicate."
+        )
+    if by is not None and reason is None:
+        raise NotFoundError("--by counts what was dropped for a reason: add --reason REASON.")
+    manifest = load_manifest(workspace)
+    groups = []
+    if reason is not None:
+        groups = dropped_groups(manifest, reason, by) if by is not None else []
+        ids = sample_dropped(manifest, reason, sample, seed, by)
+        stories = explain_documents(manifest, ids)
+    else:
+        stories = explain_document(manifest, document or "", limit)
+    witnesses = witnesses_of(manifest, stories) if compared else {}
+    if as_json:
+        data: Any = stories_data(stories, witnesses)
+        if by is not None:
+            data = {"groups": [asdict(group) for group in groups], "documents": data}
+        out.print_json(json.dumps(data, default=str))
+        return
+    if by is not None:
+        show_groups(out, str(reason), by, groups)
+    for story in stories:
+        if reason is not None:
+            story.steps = story.steps[-1:]  # the one that dropped it; --json has the whole way
+        show_story(out, story, witnesses)
 
 
 def clusters(

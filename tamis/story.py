@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
 from manifests.documents import Document, find_documents
-from manifests.explain import Story
+from manifests.explain import Story, explain_documents
 from manifests.manifest import Manifest
+from manifests.parts import documents_path, part_files, part_paths
+from manifests.reasons import DroppedGroup
 from manifests.schema import KEEP
 from tamis.printable import one_line
+from tamis.tables import Section, show_sections
 from tamis.word_diff import differences, show_differences
 
 _CUTS = 20
@@ -81,14 +85,50 @@ def witnesses_of(manifest: Manifest, stories: Sequence[Story]) -> dict[str, Docu
     return find_documents(manifest, (name for name in ids if name is not None))
 
 
+def stories_of_stage(manifest: Manifest, stage: str, count: int) -> list[Story]:
+    """The first documents of the corpus with what a stage says of them, dropped ones first. Of
+    those that never came to it, the whole way."""
+    chosen: list[tuple[bool, str]] = []
+    for _, files in part_files(manifest) if count else ():
+        paths = part_paths(manifest, files)
+        decided = paths.get((stage, "verdicts"))
+        if decided is None:
+            rows = pl.read_parquet(documents_path(manifest, files), columns=["id"])
+            kept = pl.lit(True)
+        else:
+            rows = pl.read_parquet(decided, columns=["id", "verdict"])
+            kept = pl.col("verdict").cast(pl.String).eq_missing(pl.lit(KEEP))
+        ids = rows.select(kept.alias("kept"), pl.col("id").bin.encode("hex"))
+        chosen = sorted([*chosen, *ids.rows()], key=lambda one: one[0])[:count]
+    stories = explain_documents(manifest, [name for _, name in chosen])
+    for story in stories:
+        story.steps = [step for step in story.steps if step.stage == stage] or story.steps
+    return stories
+
+
+def show_groups(console: Console, reason: str, by: str, groups: Sequence[DroppedGroup]) -> None:
+    """How many documents of every group were dropped for a reason."""
+    rows = [
+        (
+            one_line(group.group),
+            f"{group.documents_in:,}",
+            f"{group.documents_dropped:,}",
+            f"{100 * group.documents_dropped / group.documents_in:.1f} %",
+        )
+        for group in groups
+    ]
+    title = f"Dropped for {reason}, by {by}"
+    show_sections(console, iter([Section(title, (by, "in", "dropped", "of these"), rows)]))
+
+
 def stories_data(
-    stories: Sequence[Story], witnesses: Mapping[str, Document]
+    stories: Sequence[Story], witnesses: Mapping[str, Document] | None = None
 ) -> list[dict[str, Any]]:
     """The stories as JSON; steps that name one of ``witnesses`` have ``differences``."""
     data = [asdict(story) for story in stories]
     for story, content in zip(stories, data, strict=True):
         for step, told in zip(story.steps, content["steps"], strict=True):
-            witness = witnesses.get(step.witness or "")
+            witness = (witnesses or {}).get(step.witness or "")
             if witness is not None:
                 told["differences"] = asdict(differences(story.text, witness.text))
     return data
