@@ -62,7 +62,7 @@ def test_mutants_are_chosen_by_the_source_alone_and_of_many_kinds() -> None:
 
 def test_docstrings_are_no_constants() -> None:
     source = "def f():\n    'one'\n    return 'two'\n"
-    assert all("'one'" in mutant.source for mutant in mutants(source, "f", 10))
+    assert all('"""one"""' in mutant.source for mutant in mutants(source, "f", 10))
 
 
 def test_only_the_named_function_changes() -> None:
@@ -93,7 +93,7 @@ def test_stubs_answer_without_computing() -> None:
         ("def f(x):\n    return x\ndef f(x):\n    return x\n", ["f is defined twice"]),
         ("from os import *\ndef f(x):\n    return x\n", ["import *"]),
         (
-            "def f(x):\n    try:\n        return x()\n    except ValueError as e:\n        return e\n",
+            "def f(x):\n    try:\n        return x()\n    except OSError as e:\n        return e\n",
             [],
         ),
         (CLAMP, []),
@@ -123,8 +123,7 @@ def test_good_tests_are_kept(strong_sandbox: Sandbox) -> None:
         (CLAMP.replace("clamp", "clasp"), GOOD, "does_not_parse"),
         ("import re\n" + CLAMP, GOOD, "lint"),
         (
-            "def clamp(value, low, high):\n"
-            "    return sorted({'a', 'b', 'c', 'd', 'e', 'f'}, key=lambda _: 0)[value]\n",
+            "def clamp(value, low, high):\n    return hash(str(value))\n",
             "assert clamp(0, 0, 0) == FIRST",
             "flaky",
         ),
@@ -134,17 +133,10 @@ def test_why_others_are_dropped(
     strong_sandbox: Sandbox, reference: str, tests: str, reason: str
 ) -> None:
     if reason == "flaky":
-        tests = tests.replace("FIRST", repr(_first_of_a_set(strong_sandbox)))
+        first = strong_sandbox.run("print(hash('0'))", limits=PATIENT, hash_seed=0).stdout
+        tests = tests.replace("FIRST", first.decode())
     verdict = verify_tests(strong_sandbox, reference, "clamp", tests, PATIENT)
     assert (verdict.kept, verdict.reason) == (False, reason), verdict
-
-
-def _first_of_a_set(sandbox: Sandbox) -> str:
-    """What comes first under the first hash seed. Under the second it is another one."""
-    program = "print(list({'a', 'b', 'c', 'd', 'e', 'f'})[0])"
-    first, second = (sandbox.run(program, limits=PATIENT, hash_seed=seed).stdout for seed in (0, 1))
-    assert first != second
-    return first.decode().strip()
 
 
 def test_surviving_mutants_make_tests_worthless(strong_sandbox: Sandbox) -> None:
