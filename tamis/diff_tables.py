@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, replace
 from typing import Any
 
 from manifests.attribution import Attribution
@@ -18,6 +19,7 @@ GROUPS = 12
 """Groups shown of one dimension, those that moved most; JSON has all."""
 _PARTS = 4
 """Groups of one dimension that are attributed to causes."""
+_ONCE = "Tokens of a document count once here; in the mixtures, as often as they are read."
 
 
 def diff_sections(diff: Diff, texts: Mapping[str, Document] | None = None) -> Iterator[Section]:
@@ -47,6 +49,7 @@ def diff_sections(diff: Diff, texts: Mapping[str, Document] | None = None) -> It
         "Documents and tokens by stage",
         ("stage", "documents in", "documents kept", "bytes kept", "tokens kept"),
         rows,
+        [_ONCE] if any(s.kept_after and s.kept_after.tokens for s in diff.stages) else [],
     )
     yield from group_sections(diff.groups)
     reasons = [
@@ -90,7 +93,9 @@ def texts_of_moves(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, D
 
 
 def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
-    """A table a dimension; the groups whose share moved most first."""
+    """A table a dimension; the groups whose share moved most first. A dimension that says the same
+    as one before it (the groups of a balance by domain) is left out."""
+    seen: list[list[tuple[object, ...]]] = []
     for dimension in dict.fromkeys(group.dimension for group in groups):
         moved = [
             g
@@ -99,8 +104,10 @@ def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
             and (g.documents_before, g.tokens_before, g.share_before)
             != (g.documents_after, g.tokens_after, g.share_after)
         ]
-        if not moved:
+        told = [astuple(replace(g, dimension="")) for g in groups if g.dimension == dimension]
+        if not moved or told in seen:
             continue
+        seen.append(told)
         rows = [
             (
                 g.group,
@@ -126,7 +133,8 @@ def _attributed(found: Attribution, diff: Diff) -> Section:
     dimensions = [group.dimension for group in diff.groups]
     preferred = mixture_dimension(dimensions)
     shown = [g for g in diff.groups if g.dimension == preferred][:_PARTS]
-    rows, notes = [], []
+    rows = []
+    notes: dict[str, list[str]] = {}
     totals = [0, 0, *(0.0 for _ in shown)]
     for number, (step, effects) in enumerate(zip(found.steps, found.effects, strict=True), 1):
         by_group = {(e.dimension, e.group): e for e in effects}
@@ -149,7 +157,7 @@ def _attributed(found: Attribution, diff: Diff) -> Section:
             a + b for a, b in zip(totals, [whole.documents, whole.tokens, *parts], strict=True)
         ]
         if step.note:
-            notes.append(f"{number}: {step.note}.")
+            notes.setdefault(step.note, []).append(str(number))
     rows.append(
         (
             "all",
@@ -159,11 +167,12 @@ def _attributed(found: Attribution, diff: Diff) -> Section:
             *(f"{part:+.2f} pp" for part in totals[2:]),
         )
     )
+    shares = f", shares by {preferred}" if shown else ""
     return Section(
-        "Which part comes from which cause, in this order",
-        ("cause", "how known", "documents", "tokens", *(f"share of {g.group}" for g in shown)),
+        f"Which part comes from which cause, in this order{shares}",
+        ("cause", "how known", "documents", "tokens", *(g.group for g in shown)),
         rows,
-        notes,
+        [f"{', '.join(numbers)}: {note}." for note, numbers in notes.items()],
         words=2,
     )
 

@@ -46,6 +46,8 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
             console.print(section.title, markup=False)
         for note in section.notes:
             console.print(note, markup=False, highlight=False, style="dim")
+        if section.notes:
+            console.print()
 
 
 def as_markdown(sections: Iterator[Section], level: int = 3) -> str:
