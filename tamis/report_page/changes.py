@@ -9,7 +9,15 @@ from manifests.effects import mixture_dimension
 from manifests.manifest import Manifest
 from tamis.attribution import attribution
 from tamis.diff_tables import diff_sections, texts_of_moves
-from tamis.report_page.figures import BEFORE, KEPT, axis, dumbbells, figure, label
+from tamis.report_page.figures import (
+    BEFORE,
+    DROPPED,
+    KEPT,
+    axis,
+    dumbbells,
+    figure,
+    label,
+)
 from tamis.report_page.numbers import count, percent
 from tamis.report_page.parts import Chart, Figure, Panel
 from tamis.tables import Section
@@ -63,23 +71,23 @@ def _waterfall(found: Diff) -> Chart:
 
 
 def _waterfall_figure(steps: list[tuple[str, int]], ends: tuple[int, int]) -> Figure:
-    names = ["kept before", *(name for name, _ in steps), "kept after"]
     # steps are small beside the whole: the axis begins near the lowest level
     levels = [ends[0]]
     for _, change in steps:
         levels.append(levels[-1] + change)
     low, high = min(*levels, *ends), max(*levels, *ends)
     margin = max(1, (high - low) // 4)
+    names = [f"{number}. {label(name)}" for number, (name, _) in enumerate(steps, 1)]
     data: dict[str, Any] = {
         "type": "waterfall",
         "orientation": "h",
-        "y": [f"{number}. {label(name)}" for number, name in enumerate(names)],
+        "y": ["kept before", *names, "kept after"],
         "x": [ends[0], *(change for _, change in steps), ends[1]],
         "measure": ["absolute", *("relative" for _ in steps), "absolute"],
         "text": [count(ends[0]), *(f"{change:+,}" for _, change in steps), count(ends[1])],
-        "textposition": "auto",
+        "textposition": "outside",
         "increasing": {"marker": {"color": KEPT}},
-        "decreasing": {"marker": {"color": "var(--lost)"}},
+        "decreasing": {"marker": {"color": DROPPED}},
         "totals": {"marker": {"color": BEFORE}},
         "connector": {"line": {"color": "var(--line)", "width": 1}},
         "hovertemplate": "%{y}<br>%{text}<extra></extra>",
@@ -88,10 +96,12 @@ def _waterfall_figure(steps: list[tuple[str, int]], ends: tuple[int, int]) -> Fi
         "xaxis": axis(
             "documents (the axis does not begin at zero)",
             range=[max(0, low - margin), high + margin],
+            tickformat=",",
         ),
-        "yaxis": axis(autorange="reversed", gridcolor="rgba(0,0,0,0)"),
+        "yaxis": axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", type="category"),
+        "bargap": 0.35,
     }
-    return figure([data], 90 + 34 * len(names), layout)
+    return figure([data], 90 + 32 * (len(names) + 2), layout)
 
 
 def _shares(found: Diff) -> Chart:

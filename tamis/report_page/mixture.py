@@ -54,7 +54,13 @@ def _shares(mixture: Mixture, scale: str) -> Figure:
         )
     ]
     log = {"type": "log", "dtick": 1} if scale == "log" else {"rangemode": "tozero"}
-    return dumbbells([name for name, _ in shown], points, f"share of the tokens (%), {scale} scale", ".3~g", **log)
+    return dumbbells(
+        [name for name, _ in shown],
+        points,
+        f"share of the tokens (%), {scale} scale",
+        ".3~g",
+        **log,
+    )
 
 
 def _groups(mixture: Mixture) -> Section:

@@ -131,6 +131,7 @@
     const figure = phone.matches && narrow ? narrow : views[chosen][1];
     const { data, layout } = painted(figure, new Map());
     drawn.add(id);
+    document.getElementById(id).style.minHeight = "0";
     await Plotly.react(id, data, layout, { displayModeBar: false, responsive: true });
   };
   const redraw = () => { for (const id of drawn) draw(id); };
