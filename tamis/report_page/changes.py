@@ -76,7 +76,7 @@ def _waterfall_figure(steps: list[tuple[str, int]], ends: tuple[int, int]) -> Fi
     for _, change in steps:
         levels.append(levels[-1] + change)
     low, high = min(*levels, *ends), max(*levels, *ends)
-    margin = max(1, (high - low) // 4)
+    margin = max(1, 2 * (high - low) // 5)
     names = [f"{number}. {label(name)}" for number, (name, _) in enumerate(steps, 1)]
     data: dict[str, Any] = {
         "type": "waterfall",
@@ -94,9 +94,10 @@ def _waterfall_figure(steps: list[tuple[str, int]], ends: tuple[int, int]) -> Fi
     }
     layout = {
         "xaxis": axis(
-            "documents (the axis does not begin at zero)",
+            "documents (not from zero)",
             range=[max(0, low - margin), high + margin],
             tickformat=",",
+            nticks=5,
         ),
         "yaxis": axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", type="category"),
         "bargap": 0.35,
