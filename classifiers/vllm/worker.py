@@ -92,8 +92,7 @@ class RewardRole:
             tokenizer=model,
             runner="pooling",
             dtype=dtype,
-            max_model_len=max_length,
-            skip_tokenizer_init=True,
+            max_model_len=max_length,  # no skip_tokenizer_init: pooling wants a tokenizer
             seed=0,
             **options,
         )
