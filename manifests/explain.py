@@ -73,7 +73,8 @@ class Step:
 
 @dataclass
 class Story:
-    """A document and its steps; ``outcome`` says in words where it ended."""
+    """A document and its steps; ``outcome`` says in words where it ended. ``metadata`` is what came
+    with it; of a synthetic document, under ``synthesis``, the chain that it was made by."""
 
     id: str
     source: str
@@ -83,6 +84,7 @@ class Story:
     text: str
     steps: list[Step]
     outcome: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[Story]:
@@ -138,7 +140,7 @@ def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
     """Records that never became documents, by locator: damaged ones, and those skipped."""
     stories = []
     made = [maker["name"] for maker in manifest.synthesis]
-    for path in manifest.content["quarantine"]:
+    for path in manifest.quarantine:
         step = next((name for name in made if path.startswith(f"store/{name}/")), "ingest")
         with (manifest.workspace / path).open(encoding="utf-8") as lines:
             for line in lines:
@@ -148,9 +150,9 @@ def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
                 detail = f" ({record['detail']})" if record.get("detail") else ""
                 text = str(record.get("excerpt") or "")
                 outcome = f"set aside by {step}: {record['reason']}{detail}"
-                stories.append(
-                    Story("—", step, record["locator"], None, len(text), text, [], outcome)
-                )
+                told = record.get("metadata") or {}
+                locator, size = record["locator"], len(text.encode())
+                stories.append(Story("—", step, locator, None, size, text, [], outcome, told))
     return stories
 
 
@@ -282,7 +284,7 @@ def _name_references(manifest: Manifest, stories: Sequence[Story]) -> None:
 def _find_places(manifest: Manifest, stories: Sequence[Story]) -> None:
     """Tells where kept documents stand in the shards."""
     missing = {bytes.fromhex(story.id): story for story in stories}
-    for name in sorted(manifest.content["published"]):
+    for name in sorted(manifest.published):
         if not missing or not name.endswith(".arrow"):
             continue
         with pa.memory_map(str(manifest.workspace / name)) as file:

@@ -17,6 +17,7 @@ from manifests.manifest import Manifest
 from manifests.parts import documents_path, part_files, part_paths
 from manifests.reasons import DroppedGroup
 from manifests.schema import KEEP
+from tamis.chain import chain_lines
 from tamis.printable import one_line
 from tamis.tables import Section, show_sections
 from tamis.word_diff import differences, show_differences
@@ -35,6 +36,8 @@ def show_story(
         console.print(f"  {escape(one_line(story.url))}", highlight=False)
     excerpt = one_line(story.text[:240])
     console.print(Text(f"  {story.n_bytes:,} bytes: {excerpt}…", style="dim"))
+    for line in chain_lines(story.metadata):
+        console.print(line)
     for step in story.steps:
         console.print(_step_lines(step))
         witness = (witnesses or {}).get(step.witness or "")

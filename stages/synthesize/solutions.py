@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -22,6 +23,7 @@ Json = Any
 SOLUTIONS_FILE = "solutions.jsonl"
 
 KNOWN, VOTE = "known_answer", "majority"
+_OPERATION = re.compile(r"[\w)][-+*/^][\w(]")
 _REASONS = {
     "wrong": "answer_wrong",
     "copied": "answer_copied",
@@ -87,7 +89,8 @@ def is_copied(answer: str, question: str) -> bool:
     """Whether an answer is an expression of the question that nobody worked out: ``0 - 4 - 8`` is
     equal to -12, and no answer."""
     bare = "".join(answer.split())
-    return plain_number(answer) is None and bare in "".join(question.split())
+    open_sum = plain_number(answer) is None and _OPERATION.search(bare) is not None
+    return open_sum and bare in "".join(question.split())
 
 
 class _Verifier:
