@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -96,8 +97,8 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
                 raise ValueError(f"{path}: {name} is {about['dtype']}; known: {', '.join(_DTYPES)}")
             begin, end = about["data_offsets"]
             file.seek(start + begin)
-            raw = torch.frombuffer(bytearray(file.read(end - begin)), dtype=torch.uint8)
-            tensor = raw.view(_DTYPES[about["dtype"]]) if end > begin else torch.zeros(0)
+            raw = np.frombuffer(bytearray(file.read(end - begin)), np.uint8)
+            tensor = torch.from_numpy(raw).view(_DTYPES[about["dtype"]])
             state[name] = tensor.reshape(about["shape"]).float()
     return state
 
