@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from manifests.schema import RECEIPT
 from pipeline.fingerprint import sha256_of_file
 
 _TEMPORARY = ".writing"
+_FLUSHED_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,34 @@ class Store:
                 if self.receipt(output) is None:
                     shutil.rmtree(target)
                     temporary.rename(target)
-            _flush(target.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
     def seal(self, folder: Path) -> Mapping[str, Mapping[str, Any]]:
-        """Sizes and checksums of the files in a finished folder, by name; flushed to disk."""
-        files = {}
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                _flush(path)
-                files[path.relative_to(folder).as_posix()] = {
+        """Sizes and checksums of the files in a finished folder, by name; flushed to disk.
+
+        So what a power cut leaves is whole or not there: the bytes of every file are on the disk
+        before the folder gets its name. Neither the receipt nor the name is waited for: where they
+        are lost, or the receipt is half there, there is no output, and its task runs again. All
+        files are flushed at once, since a file system writes its journal for all that wait.
+        """
+        paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        with ThreadPoolExecutor(max(1, min(_FLUSHED_AT_ONCE, len(paths)))) as flushing:
+            flushed = [flushing.submit(_flush, path) for path in paths]
+            files = {
+                path.relative_to(folder).as_posix(): {
                     "bytes": path.stat().st_size,
                     "sha256": sha256_of_file(path),
                 }
+                for path in paths
+            }
+            for done in flushed:
+                done.result()
         return files
 
     def write_receipt(self, folder: Path, text: str) -> None:
         """Marks a temporary folder as whole."""
         (folder / RECEIPT).write_text(text)
-        _flush(folder / RECEIPT)
 
     def replace_text(self, relative: str, text: str) -> None:
         """Writes a small text file so that a reader sees the old or the new one, never half."""
@@ -99,8 +109,7 @@ class Store:
 
 
 def _flush(path: Path) -> None:
-    """Has a file, or the names in a folder, on the disk before going on: what a power cut leaves
-    is then either whole or not there."""
+    """Has a file on the disk before going on."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

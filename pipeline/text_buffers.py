@@ -31,3 +31,8 @@ def text_buffers(text: pa.ChunkedArray | pa.Array) -> tuple[Bytes, Offsets]:
     _, offsets, data = array.buffers()
     positions = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]
     return nothing if data is None else np.frombuffer(data, np.uint8), positions
+
+
+def every_row(offsets: Offsets) -> Offsets:
+    """The numbers of all rows (int64) of a column with these offsets."""
+    return np.arange(len(offsets) - 1)

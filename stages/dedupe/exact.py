@@ -17,6 +17,7 @@ from stages.dedupe.arrays import Bytes, Ints, Words64, id_column
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.exchange import buckets, gather
 from stages.dedupe.hashing import hash_texts, hash_words
+from stages.dedupe.key_sort import sort_by_key
 from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.order import (
     SurvivorOrder,
@@ -142,11 +143,12 @@ def sketch_part(run: TaskRun) -> Json:
     hashes, lengths = text_hashes(view.table["text"], run.arguments["normalization"])
     index = np.flatnonzero(lengths).astype(np.uint32)
     first = hashes[index, 0]
-    order = np.argsort(first, kind="stable")  # equal hashes too in one order on every machine
-    np.save(run.output / "first.npy", first[order])
+    ordered, order = sort_by_key(first)
+    np.save(run.output / "first.npy", ordered)
     np.save(run.output / "second.npy", hashes[index[order], 1])
     np.save(run.output / "index.npy", index[order])
-    write_order(run.output, view, run.arguments["order"], run.arguments["priority"])
+    n_bytes = pc.binary_length(view.table["text"]).to_numpy()
+    write_order(run.output, view, n_bytes, run.arguments["order"], run.arguments["priority"])
     return {"documents": len(view.rows), "without_text": len(view.rows) - len(index)}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.dedupe.arrays import Ints, Words64, load
+from stages.dedupe.key_sort import sort_by_key
 from stages.dedupe.ranking import Ranking
 
 SAMPLE_STEP = 16_384
@@ -51,8 +52,7 @@ def gather(
 def buckets(columns: Sequence[Words64], ranks: Ints) -> tuple[Ints, Ints]:
     """Documents that share all keys with another: their ranks, bucket by bucket and rising within
     each, and the bounds of the buckets (int64, buckets + 1)."""
-    order = np.argsort(columns[0])
-    first = columns[0][order]
+    first, order = sort_by_key(columns[0])
     same = first[1:] == first[:-1]
     shared = np.zeros(len(first), bool)
     shared[1:] |= same

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from pipeline.text_buffers import text_buffers
+from pipeline.text_buffers import every_row, text_buffers
 from stages.dedupe.arrays import Bytes, Ints, Words32, Words64
 from stages.dedupe.shingles import shingle
 from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
@@ -39,76 +39,83 @@ def _splitmix(seed: int, index: int) -> int:
 
 @compiled
 def _minima(
-    shingles: Words64,
-    count: int,
-    multipliers: Words32,
-    addends: Words32,
-    halves: Words32,
-    signature: Words32,
+    shingles: Words64, count: int, multipliers: Words32, addends: Words32, signature: Words32
 ) -> None:
-    """The least hash of a document's shingles under every function. One function after the other
-    over a stretch of shingles that stays in the L1 cache: a loop that the compiler turns into
-    vector instructions. ``halves`` is scratch for such a stretch."""
+    """The least hash of a document's shingles under every function. Eight shingles at a time under
+    one function after the other: a loop that the compiler turns into vector instructions, in which
+    what it loads and stores is spread over eight."""
     signature[:] = _LARGEST
-    for start in range(0, count, len(halves)):
-        stretch = min(count - start, len(halves))
-        for index in range(stretch):
-            halves[index] = np.uint32(shingles[start + index] >> _HIGH)
-        for k in range(len(signature)):
-            multiplier = multipliers[k]
-            addend = addends[k]
-            least = signature[k]
-            for index in range(stretch):
-                hashed = np.uint32(halves[index] * multiplier + addend)
-                least = min(least, hashed)
-            signature[k] = least
+    for start in range(0, count - 7, 8):
+        _lower_by_eight(shingles[start : start + 8], multipliers, addends, signature)
+    for index in range(count - count % 8, count):
+        shingle = np.uint32(shingles[index] >> _HIGH)
+        for k in range(np.uint64(len(signature))):
+            hashed = np.uint32(shingle * multipliers[k] + addends[k])
+            signature[k] = min(signature[k], hashed)
+
+
+@compiled
+def _lower_by_eight(
+    shingles: Words64, multipliers: Words32, addends: Words32, signature: Words32
+) -> None:
+    a, b = np.uint32(shingles[0] >> _HIGH), np.uint32(shingles[1] >> _HIGH)
+    c, d = np.uint32(shingles[2] >> _HIGH), np.uint32(shingles[3] >> _HIGH)
+    e, f = np.uint32(shingles[4] >> _HIGH), np.uint32(shingles[5] >> _HIGH)
+    g, h = np.uint32(shingles[6] >> _HIGH), np.uint32(shingles[7] >> _HIGH)
+    for k in range(np.uint64(len(signature))):
+        times = multipliers[k]
+        plus = addends[k]
+        least = min(np.uint32(a * times + plus), np.uint32(b * times + plus))
+        least = min(least, np.uint32(c * times + plus), np.uint32(d * times + plus))
+        least = min(least, np.uint32(e * times + plus), np.uint32(f * times + plus))
+        least = min(least, np.uint32(g * times + plus), np.uint32(h * times + plus))
+        signature[k] = min(signature[k], least)
 
 
 @compiled
 def _signatures(
     data: Bytes,
     offsets: Ints,
+    rows: Ints,
     tables: Tables,
     ngram: int,
     char_ngram: int,
     multipliers: Words32,
     addends: Words32,
 ) -> tuple[Words32, Ints]:
-    rows = len(offsets) - 1
-    result = np.empty((rows, len(multipliers)), np.uint32)
-    counts = np.empty(rows, np.int64)
+    result = np.empty((len(rows), len(multipliers)), np.uint32)
+    counts = np.empty(len(rows), np.int64)
     tokens = np.empty(4096, np.uint64)
     shingles = np.empty(4096, np.uint64)
-    halves = np.empty(2048, np.uint32)
-    for row in range(rows):
+    for document in range(len(rows)):
+        row = rows[document]
         tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
         if count > len(shingles):
             shingles = np.empty(2 * count, np.uint64)
         found = shingle(tokens, count, ngram, char_ngram, shingles)
-        _minima(shingles, found, multipliers, addends, halves, result[row])
-        counts[row] = count
+        _minima(shingles, found, multipliers, addends, result[document])
+        counts[document] = count
     return result, counts
 
 
 def signatures(
-    text: pa.ChunkedArray | pa.Array, hashes: int, ngram: int, char_ngram: int, seed: int
+    text: pa.ChunkedArray | pa.Array,
+    hashes: int,
+    ngram: int,
+    char_ngram: int,
+    seed: int,
+    rows: Ints | None = None,
 ) -> tuple[Words32, Ints]:
-    """MinHash signatures (uint32, rows x hashes) and token counts (int64) of documents.
+    """MinHash signatures (uint32, documents x hashes) and token counts (int64) of documents.
 
     Two documents agree in each place with a probability equal to the Jaccard index of their
     shingle sets. A document without tokens (count 0) has no signature: its row means nothing.
+    ``rows`` (int64) are those of the column that are asked for, all if left out.
     """
-    chunks = text.chunks if isinstance(text, pa.ChunkedArray) else [text]  # joining would copy
-    found: list[Words32] = [np.empty((0, hashes), np.uint32)]
-    counts: list[Ints] = [np.empty(0, np.int64)]
-    for chunk in chunks:
-        data, offsets = text_buffers(chunk)
-        signature, count = _signatures(
-            data, offsets, token_tables(), ngram, char_ngram, *permutations(hashes, seed)
-        )
-        found.append(signature)
-        counts.append(count)
-    return np.concatenate(found), np.concatenate(counts)
+    data, offsets = text_buffers(text)
+    chosen = every_row(offsets) if rows is None else rows
+    functions = permutations(hashes, seed)
+    return _signatures(data, offsets, chosen, token_tables(), ngram, char_ngram, *functions)
 
 
 @compiled

@@ -8,7 +8,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import model_validator
 
 from pipeline.corpus import Corpus, Part, View
@@ -103,14 +102,17 @@ def order_arguments(
     }
 
 
-def write_order(folder: Path, view: View, order: Sequence[str], priority: int) -> None:
-    """Into a sketch: what the order reads of each living document, and its row in the part.
+def write_order(
+    folder: Path, view: View, n_bytes: Ints, order: Sequence[str], priority: int
+) -> None:
+    """Into a sketch: what the order reads of each living document (``n_bytes``, int64: the length
+    of its text), and its row in the part.
 
     ``order.npy`` uint64 (documents, words): a document comes before another where its row does,
     word by word; the last two words are the id. Rows are sorted, ``order_index.npy`` (uint32) says
     whose each is. ``rows.npy`` int64.
     """
-    save_order(folder, _order_words(view, order, priority))
+    save_order(folder, _order_words(view, n_bytes, order, priority))
     np.save(folder / "rows.npy", view.rows)
 
 
@@ -121,13 +123,13 @@ def save_order(folder: Path, words: Sequence[Words64]) -> None:
     np.save(folder / "order_index.npy", index.astype(np.uint32))
 
 
-def _order_words(view: View, order: Sequence[str], priority: int) -> list[Words64]:
+def _order_words(view: View, n_bytes: Ints, order: Sequence[str], priority: int) -> list[Words64]:
     words: list[Words64] = []
     for key in order:
         if key == "quality":
             words.append(_highest_first(view.table[QUALITY]))
         elif key == "n_bytes":
-            words.append(~pc.binary_length(view.table["text"]).to_numpy().astype(np.uint64))
+            words.append(~n_bytes.astype(np.uint64))
         elif key == "source_priority":
             words.append(np.full(len(view.rows), priority, np.uint64))
         elif key == AFTER_EARLIER:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
 from stages.dedupe.candidates import bucket_pairs
 from stages.dedupe.exchange import buckets, gather, quantiles
+from stages.dedupe.key_sort import sort_by_key
 from stages.dedupe.listing import outputs_of
 from stages.dedupe.minhash import band_keys, signatures
 from stages.dedupe.order import write_order
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.texts import texts_of_rows
 
 Json = Any
 
@@ -24,22 +27,24 @@ def sketch_part(run: TaskRun) -> Json:
     of each minimum, by which an ``against`` index is compared; and what the survivor order reads.
     """
     arguments = run.arguments
-    view = open_view(run.store, arguments["view"])
+    view = open_view(run.store, arguments["view"], ["id"])
     bands, rows = arguments["bands"], arguments["rows"]
-    signature, tokens = signatures(
-        view.table["text"],
-        bands * rows,
-        arguments["ngram"],
-        arguments["char_ngram"],
-        arguments["seed"],
-    )
+    settings = (arguments["ngram"], arguments["char_ngram"], arguments["seed"])
+    signature = np.empty((len(view.rows), bands * rows), np.uint32)
+    tokens = np.empty(len(view.rows), np.int64)
+    n_bytes = np.empty(len(view.rows), np.int64)
+    done = 0
+    for text, chosen in texts_of_rows(run.store, arguments["view"], view.rows):
+        some = slice(done, done + len(chosen))
+        signature[some], tokens[some] = signatures(text, bands * rows, *settings, chosen)
+        n_bytes[some] = pc.binary_length(text).to_numpy()[chosen]
+        done = some.stop
     index = np.flatnonzero(tokens).astype(np.uint32)
-    keys = band_keys(signature[index], bands, rows).reshape(-1)
-    order = np.argsort(keys, kind="stable")  # equal keys too in one order on every machine
-    np.save(run.output / "key.npy", keys[order])
-    np.save(run.output / "index.npy", np.repeat(index, bands)[order])
+    keys, order = sort_by_key(band_keys(signature[index], bands, rows).reshape(-1))
+    np.save(run.output / "key.npy", keys)
+    np.save(run.output / "index.npy", index[order // bands])
     np.save(run.output / "minima.npy", signature.astype(np.uint8))
-    write_order(run.output, view, arguments["order"], arguments["priority"])
+    write_order(run.output, view, n_bytes, arguments["order"], arguments["priority"])
     return {"documents": len(view.rows), "without_tokens": len(view.rows) - len(index)}
 
 

@@ -6,22 +6,15 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.compile import compiled
-from pipeline.text_buffers import text_buffers
+from pipeline.text_buffers import every_row, text_buffers
 from stages.dedupe.arrays import Bytes, Ints, Words64
 from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, mix, token_tables, tokenize
 
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the rolling polynomial
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the polynomial
+_STRETCH = 1024
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _WHOLE = np.uint64(0xD1B54A32D192ED03)  # keeps whole short documents apart from n-grams
-
-
-@compiled
-def _power(base: np.uint64, exponent: int) -> np.uint64:
-    result = _ONE
-    for _ in range(exponent):
-        result = result * base
-    return result
 
 
 @compiled
@@ -31,38 +24,82 @@ def shingle(tokens: Words64, count: int, ngram: int, char_ngram: int, shingles: 
     The shingle that ends at a word holds ``ngram`` tokens, one that ends at a character of a script
     without spaces ``char_ngram``. A document without a single shingle is one shingle as a whole;
     one without tokens has none. ``shingles`` (uint64) has room for ``count``. The hash is a
-    polynomial in the token hashes modulo 2^64, kept up to date as the window moves, then mixed;
-    its bit 0 is set where a token of the shingle begins with a digit.
+    polynomial in the token hashes modulo 2^64, mixed; its bit 0 is set where a token of the shingle
+    begins with a digit.
     """
-    by_word = _ZERO
-    by_character = _ZERO
-    leaving_word = _power(_BASE, ngram)
-    leaving_character = _power(_BASE, char_ngram)
-    found = 0
-    number = -1 - max(ngram, char_ngram)  # where the last number stood
+    kinds = _ZERO
     for index in range(count):
-        token = tokens[index]
-        if token & IS_NUMBER:
-            number = index
-        by_word = by_word * _BASE + token
-        by_character = by_character * _BASE + token
-        if index >= ngram:
-            by_word -= tokens[index - ngram] * leaving_word
-        if index >= char_ngram:
-            by_character -= tokens[index - char_ngram] * leaving_character
-        if token & IS_CHARACTER:
-            if index + 1 >= char_ngram:
-                shingles[found] = _flagged(mix(by_character), index - number < char_ngram)
-                found += 1
-        elif index + 1 >= ngram:
-            shingles[found] = _flagged(mix(by_word), index - number < ngram)
-            found += 1
+        kinds |= tokens[index]
+    if kinds & IS_CHARACTER:
+        found = _mixed_shingles(tokens, count, ngram, char_ngram, shingles)
+    else:
+        found = _windows(tokens, count, ngram, shingles)
+        _flag_numbers(tokens, found, ngram, shingles)
     if found == 0 and count > 0:
         whole = np.uint64(count) * _WHOLE
         for index in range(count):
             whole = whole * _BASE + tokens[index]
-        shingles[0] = _flagged(mix(whole), number >= 0)
+        shingles[0] = _flagged(mix(whole), kinds & IS_NUMBER != _ZERO)
         found = 1
+    return found
+
+
+@compiled
+def _flag_numbers(tokens: Words64, found: int, ngram: int, shingles: Words64) -> None:
+    """Sets bit 0 of shingles of words, by their first token, that hold a number."""
+    number = -1  # where the last one stood
+    for index in range(min(ngram - 1, len(tokens))):
+        number = index if tokens[index] & IS_NUMBER else number
+    for begin in range(found):
+        last = begin + ngram - 1
+        number = last if tokens[last] & IS_NUMBER else number
+        shingles[begin] = _flagged(shingles[begin], number >= begin)
+
+
+@compiled
+def _windows(tokens: Words64, count: int, width: int, hashes: Words64) -> int:
+    """The mixed polynomials of all runs of ``width`` tokens, by their first; returns how many.
+
+    A term of all of them after the other, over a stretch that stays in the L1 cache: vector
+    instructions, where a hash that is kept up to date as the window moves waits for itself."""
+    found = max(0, count - width + 1)
+    for start in range(0, found, _STRETCH):
+        end = min(found, start + _STRETCH)
+        _some_windows(tokens[start : end + width - 1], width, hashes[start:end])
+    return found
+
+
+@compiled
+def _some_windows(tokens: Words64, width: int, hashes: Words64) -> None:
+    for index in range(len(hashes)):
+        hashes[index] = tokens[index]
+    for term in range(1, width):
+        for index in range(len(hashes)):
+            hashes[index] = hashes[index] * _BASE + tokens[index + term]
+    for index in range(len(hashes)):
+        hashes[index] = mix(hashes[index])
+
+
+@compiled
+def _mixed_shingles(
+    tokens: Words64, count: int, ngram: int, char_ngram: int, shingles: Words64
+) -> int:
+    """``shingle`` where some tokens are characters."""
+    by_word = np.empty(count, np.uint64)
+    by_character = np.empty(count, np.uint64)
+    _windows(tokens, count, ngram, by_word)
+    _windows(tokens, count, char_ngram, by_character)
+    found = 0
+    number = -1
+    for index in range(count):
+        token = tokens[index]
+        number = index if token & IS_NUMBER else number
+        alone = token & IS_CHARACTER
+        begin = index + 1 - (char_ngram if alone else ngram)
+        if begin >= 0:
+            value = by_character[begin] if alone else by_word[begin]
+            shingles[found] = _flagged(value, number >= begin)
+            found += 1
     return found
 
 
@@ -75,64 +112,73 @@ def _flagged(value: np.uint64, number: bool) -> np.uint64:
 def sort_distinct(values: Words64, count: int, spare: Words64, starts: Ints) -> int:
     """Sorts ``values[:count]`` and drops repeats; returns how many are left.
 
-    Hashes are uniform, so one pass into about ``count`` buckets by their high bits leaves next to
-    nothing for the insertion sort behind it: linear time. ``spare`` (uint64, count) and ``starts``
-    (int64, at least 2 * count + 2) are scratch.
+    Hashes are uniform, so one pass into two to four times ``count`` buckets by their high bits
+    leaves next to nothing for the insertion sort behind it: linear time. ``spare`` (uint64, count)
+    and ``starts`` (int64, at least 4 * count + 1) are scratch.
     """
     if count < 2:
         return count
     bits = 1
-    while (1 << bits) < count:
+    while (1 << bits) < 2 * count:
         bits += 1
     shift = np.uint64(64 - bits)
     buckets = 1 << bits
     starts[: buckets + 1] = 0
     for index in range(count):
-        starts[np.int64(values[index] >> shift) + 1] += 1
+        starts[(values[index] >> shift) + _ONE] += 1  # unsigned: not checked for being negative
+    before = 0
     for bucket in range(buckets):
-        starts[bucket + 1] += starts[bucket]
+        before += starts[bucket]
+        starts[bucket] = before
     for index in range(count):
-        home = np.int64(values[index] >> shift)
-        spare[starts[home]] = values[index]
+        home = values[index] >> shift
+        spare[np.uint64(starts[home])] = values[index]
         starts[home] += 1
-    for index in range(1, count):
+    largest = _ZERO
+    for index in range(count):
         value = spare[index]
-        place = index
-        while place > 0 and spare[place - 1] > value:
-            spare[place] = spare[place - 1]
-            place -= 1
+        if value >= largest:  # in its place, as most are
+            largest = value
+            continue
+        place = np.uint64(index)
+        while place > _ZERO and spare[place - _ONE] > value:
+            spare[place] = spare[place - _ONE]
+            place -= _ONE
         spare[place] = value
     values[0] = spare[0]
-    left = 1
+    left = _ONE
     for index in range(1, count):
-        if spare[index] != values[left - 1]:
-            values[left] = spare[index]
-            left += 1
-    return left
+        values[left] = spare[index]
+        left += np.uint64(spare[index] != spare[index - 1])
+    return len(values[:left])
 
 
 @compiled
 def _sets(
     data: Bytes,
     offsets: Ints,
+    rows: Ints,
     tables: Tables,
     ngram: int,
     char_ngram: int,
 ) -> tuple[Words64, Ints]:
-    rows = len(offsets) - 1
-    result = np.empty(max(1024, (offsets[rows] - offsets[0]) // 5), np.uint64)
-    bounds = np.zeros(rows + 1, np.int64)
+    size = 0
+    for row in rows:
+        size += offsets[row + 1] - offsets[row]
+    result = np.empty(max(1024, size // 5), np.uint64)
+    bounds = np.zeros(len(rows) + 1, np.int64)
     tokens = np.empty(4096, np.uint64)
     shingles = np.empty(4096, np.uint64)
     spare = np.empty(4096, np.uint64)
-    starts = np.empty(2 * 4096 + 2, np.int64)
+    starts = np.empty(4 * 4096 + 1, np.int64)
     filled = 0
-    for row in range(rows):
+    for document in range(len(rows)):
+        row = rows[document]
         tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
         if count > len(shingles):
             shingles = np.empty(2 * count, np.uint64)
             spare = np.empty(2 * count, np.uint64)
-            starts = np.empty(4 * count + 2, np.int64)
+            starts = np.empty(8 * count + 1, np.int64)
         found = shingle(tokens, count, ngram, char_ngram, shingles)
         found = sort_distinct(shingles, found, spare, starts)
         if filled + found > len(result):
@@ -141,17 +187,19 @@ def _sets(
             result = larger
         result[filled : filled + found] = shingles[:found]
         filled += found
-        bounds[row + 1] = filled
+        bounds[document + 1] = filled
     return result[:filled].copy(), bounds
 
 
 def shingle_sets(
-    text: pa.ChunkedArray | pa.Array, ngram: int, char_ngram: int
+    text: pa.ChunkedArray | pa.Array, ngram: int, char_ngram: int, rows: Ints | None = None
 ) -> tuple[Words64, Ints]:
     """The shingle sets of documents: hashes (uint64, sorted and distinct within each document)
-    and bounds (int64, rows + 1); document ``i`` has ``hashes[bounds[i]:bounds[i + 1]]``."""
+    and bounds (int64, documents + 1); document ``i`` has ``hashes[bounds[i]:bounds[i + 1]]``.
+    ``rows`` (int64) are those of the column that are asked for, all if left out."""
     data, offsets = text_buffers(text)
-    return _sets(data, offsets, token_tables(), ngram, char_ngram)
+    chosen = every_row(offsets) if rows is None else rows
+    return _sets(data, offsets, chosen, token_tables(), ngram, char_ngram)
 
 
 @compiled

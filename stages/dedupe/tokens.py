@@ -5,14 +5,14 @@ hash says which: 0 word, 1 character; bit 1 is set where it begins with a digit.
 of HTML part words and leave no token.
 
 A word's state is rotated and added to, letter by letter: two cycles a byte, where a multiplication
-a byte (FNV) takes four. ASCII, most of all text, is scanned without a branch at the ends of words,
-which no processor can predict; the states are mixed in a second pass.
+a byte (FNV) takes four. Texts are scanned without a branch at the ends of words, which no processor
+can predict; the states are mixed, and flagged, in a second pass that needs no order.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -31,13 +31,12 @@ from stages.dedupe.characters import (
 
 IS_CHARACTER = np.uint64(1)
 IS_NUMBER = np.uint64(2)
-_FLAGS = np.uint64(3)
 _BITS = np.uint64(0xFFFFFFFFFFFFFFFC)  # the rest
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _LEFT = np.uint64(5)  # odd, so that a letter comes back to its place after 64 letters only
 _RIGHT = np.uint64(59)
-_STOP = np.uint64(2)  # in the place of a letter: `<`, `&`, or no ASCII
+_STOP = np.uint64(2)  # in the place of a letter: `<`, `&`, or what is not scanned straight on
 _CHARACTER = np.uint32(CHARACTER)
 _DIGIT = np.uint32(DIGIT)
 _EXPANDED = np.uint32(EXPANDED)
@@ -47,9 +46,24 @@ _LENGTH = np.uint32(31)
 _MIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3's 64-bit finalizer
 _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _HALF = np.uint64(33)
+_TWO = np.uint64(2)
+_THREE = np.uint64(3)
+_SIX = np.uint64(6)
 _LONGEST_TAG = 1000
 _LONGEST_ENTITY = 10
 _SLACK = 40  # more than the tokens of one character and the last word
+# the head of a token: its first byte, or one that stands for it
+_ALONE = np.uint8(1)
+_DIGIT_ALONE = np.uint8(2)
+_FIRST_DIGIT = np.uint8(ord("0"))
+_FIRST_LETTER = np.uint8(ord("a"))
+_DIGITS = np.uint8(10)
+_TWO_BYTES = np.uint8(0xC2)  # the least first byte of a character of so many
+_THREE_BYTES = np.uint8(0xE0)
+_FOUR_BYTES = np.uint8(0xF0)
+_BELOW_FOUR_BYTES = 0x10000
+
+Buffer = TypeVar("Buffer", Bytes, Words64)
 
 
 @compiled
@@ -62,12 +76,13 @@ def mix(value: np.uint64) -> np.uint64:
 
 class Tables(NamedTuple):
     """What ``tokenize`` reads: ``table`` and ``expansions`` (uint32) of ``character_table``,
-    ``letters`` (uint64, 256: what a byte adds to a word) and ``elements`` (uint64, sorted: hashes
-    of HTML element names)."""
+    ``letters`` (uint64: what a character of up to three bytes adds to a word), ``ascii`` (uint64,
+    256: the same by byte) and ``elements`` (uint64, sorted: hashes of HTML element names)."""
 
     table: Words32
     expansions: Words32
     letters: Words64
+    ascii: Words64
     elements: Words64
 
 
@@ -154,20 +169,18 @@ def tokenize(
     holds.
     """
     tokens = _with_room(tokens, 0, end - start)
+    heads = np.empty((end - start) // 2 + 2 * _SLACK, np.uint8)
     count = 0
     word = _ZERO
-    number = _ZERO
     place = start
     while True:
-        place, count, word, number = _scan_ascii(
-            data, place, end, tables.letters, tokens, count, word, number
-        )
+        place, count, word = _scan(data, place, end, tables, tokens, heads, count, word)
         if place == end:
             break
         byte = data[place]
         if byte < 128:
             if word != _ZERO:
-                tokens[count] = (word & _BITS) | number
+                tokens[count] = word
                 count += 1
                 word = _ZERO
             place += 1
@@ -190,6 +203,7 @@ def tokenize(
             offset = np.int64((entry & _CODE) >> np.uint32(5))
             entry = tables.expansions[offset]
             tokens = _with_room(tokens, count, end - place)
+            heads = _with_room(heads, count, end - place)
         for piece in range(pieces):
             if piece > 0:
                 entry = tables.expansions[offset + piece]
@@ -198,63 +212,124 @@ def tokenize(
             letter = letter_of(entry)
             if entry > _IGNORED and entry < _CHARACTER:
                 if word == _ZERO:
-                    number = (letter & _ONE) << _ONE
+                    heads[count] = _FIRST_DIGIT if letter & _ONE else _FIRST_LETTER
                 word = extended(word, letter)
                 continue
             if word != _ZERO:
-                tokens[count] = (word & _BITS) | number
+                tokens[count] = word
                 count += 1
                 word = _ZERO
             if entry >= _CHARACTER:
-                tokens[count] = (letter & _BITS) | ((letter & _ONE) << _ONE) | IS_CHARACTER
+                tokens[count] = letter
+                heads[count] = _DIGIT_ALONE if letter & _ONE else _ALONE
                 count += 1
     if word != _ZERO:
-        tokens[count] = (word & _BITS) | number
+        tokens[count] = word
         count += 1
-    for index in range(count):
-        tokens[index] = (mix(tokens[index]) & _BITS) | (tokens[index] & _FLAGS)
+    _finish(tokens, heads, count)
     return tokens, count
 
 
 @compiled
-def _scan_ascii(
-    data: Bytes,
-    start: int,
-    end: int,
-    letters: Words64,
-    tokens: Words64,
-    count: int,
-    word: np.uint64,
-    number: np.uint64,
-) -> tuple[int, int, np.uint64, np.uint64]:
-    """Words up to a byte that is more than a letter or a separator, or to ``end``: where that is,
-    how many tokens there are by now, and the state of the word there.
-
-    Without a branch for letters and ends of words: the state is written at every byte, and counted
-    where a word ends.
-    """
-    written = np.uint64(count)  # an unsigned index is not checked for being negative
-    for place in range(start, end):
-        letter = letters[data[place]]
-        if letter == _STOP:
-            return place, len(tokens[:written]), word, number
-        tokens[written] = (word & _BITS) | number
-        begins = np.uint64(word == _ZERO)
-        ends = np.uint64(letter == _ZERO)
-        written += ends & (begins ^ _ONE)
-        number = (number & (begins - _ONE)) | ((letter & begins) << _ONE)
-        word = extended(word, letter) & (ends - _ONE)
-    return end, len(tokens[:written]), word, number
+def _finish(tokens: Words64, heads: Bytes, count: int) -> None:
+    """Mixes the states of tokens, and flags them by their heads: in vector instructions."""
+    for index in range(count):
+        head = heads[index]
+        alone = np.uint64(head <= _DIGIT_ALONE)
+        number = np.uint64((head - _FIRST_DIGIT < _DIGITS) | (head == _DIGIT_ALONE))
+        flags = alone | number << _ONE
+        tokens[index] = (mix((tokens[index] & _BITS) | flags) & _BITS) | flags
 
 
 @compiled
-def _with_room(tokens: Words64, count: int, left: int) -> Words64:
+def _scan(
+    data: Bytes,
+    start: int,
+    end: int,
+    tables: Tables,
+    tokens: Words64,
+    heads: Bytes,
+    count: int,
+    word: np.uint64,
+) -> tuple[int, int, np.uint64]:
+    """Words up to a character that is more than a letter or a separator, or to ``end``: where that
+    is, how many tokens there are by now, and the state of the word there.
+
+    One loop over ASCII and one over characters of two and three bytes take turns, since texts do.
+    """
+    written = np.uint64(count)  # an unsigned index is not checked for being negative
+    place = np.uint64(start)
+    stop = np.uint64(end)
+    while place < stop:
+        begun = place
+        while place < stop:
+            byte = data[place]
+            letter = tables.ascii[byte]
+            if letter == _STOP:
+                break
+            written, word = _take(tokens, heads, written, word, letter, byte)
+            place += _ONE
+        while place < stop:
+            code, behind = _short_code_point(data, place, stop)
+            letter = tables.letters[code]
+            if letter == _STOP:
+                break
+            head = _FIRST_DIGIT if letter & _ONE else _FIRST_LETTER
+            written, word = _take(tokens, heads, written, word, letter, head)
+            place = behind
+        if place == begun:
+            break
+    return len(data[:place]), len(tokens[:written]), word
+
+
+@compiled
+def _take(
+    tokens: Words64,
+    heads: Bytes,
+    written: np.uint64,
+    word: np.uint64,
+    letter: np.uint64,
+    head: np.uint8,
+) -> tuple[np.uint64, np.uint64]:
+    """One letter or separator, without a branch: the state is written at every one, and counted
+    where a word ends. A head is written where a word begins, and behind that place otherwise."""
+    tokens[written] = word
+    inside = np.uint64(word != _ZERO)
+    heads[written + inside] = head
+    ends = letter == _ZERO
+    written += inside & np.uint64(ends)
+    return written, _ZERO if ends else extended(word, letter)
+
+
+@compiled
+def _short_code_point(
+    data: Bytes, place: np.uint64, stop: np.uint64
+) -> tuple[np.uint64, np.uint64]:
+    """The code point of two or three bytes at ``place``, and where the next begins; 60, which
+    stops, if there is none."""
+    byte = data[place]
+    if byte >= _TWO_BYTES and byte < _THREE_BYTES and place + _ONE < stop:
+        code = (np.uint64(byte & np.uint8(31)) << _SIX) | _tail(data, place + _ONE)
+        return code, place + _TWO
+    if byte >= _THREE_BYTES and byte < _FOUR_BYTES and place + _TWO < stop:
+        high = (np.uint64(byte & np.uint8(15)) << _SIX) | _tail(data, place + _ONE)
+        return high << _SIX | _tail(data, place + _TWO), place + _THREE
+    return np.uint64(60), place
+
+
+@compiled
+def _tail(data: Bytes, place: np.uint64) -> np.uint64:
+    return np.uint64(data[place] & np.uint8(63))
+
+
+@compiled
+def _with_room(buffer: Buffer, count: int, left: int) -> Buffer:
     """The buffer, or a larger copy, with room behind ``count`` tokens for those of ``left`` bytes:
     at most one in two bytes, but for a character that expands, which asks anew."""
-    if count + left // 2 + _SLACK <= len(tokens):
-        return tokens
-    larger = np.empty(count + left + 2 * _SLACK, np.uint64)
-    larger[:count] = tokens[:count]
+    if count + left // 2 + _SLACK <= len(buffer):
+        return buffer
+    larger = np.empty(count + left + 2 * _SLACK, buffer.dtype)
+    larger[: count + 1] = buffer[: count + 1]
     return larger
 
 
@@ -287,15 +362,27 @@ def _low(byte: int, mask: int) -> int:
 def token_tables() -> Tables:
     """The tables, made once a process."""
     table, expansions = character_table()
-    letters = np.full(256, _STOP)
-    for code in range(128):
-        if table[code] != SEPARATOR:
-            letters[code] = letter_of(table[code])
-        else:
-            letters[code] = _ZERO
+    letters = _letters(table[:_BELOW_FOUR_BYTES])
     letters[[ord("<"), ord("&")]] = _STOP
+    ascii_only = np.full(256, _STOP)
+    ascii_only[:128] = letters[:128]
     elements = np.array(sorted(word_state(name) for name in HTML_ELEMENTS.split()), np.uint64)
-    return Tables(table, expansions, letters, elements)
+    return Tables(table, expansions, letters, ascii_only, elements)
+
+
+@compiled
+def _letters(table: Words32) -> Words64:
+    """What characters add to a word: 0 those that end it, ``_STOP`` those that are more."""
+    letters = np.empty(len(table), np.uint64)
+    for code in range(len(table)):
+        entry = table[code]
+        if entry == SEPARATOR:
+            letters[code] = _ZERO
+        elif entry == _IGNORED or entry >= _EXPANDED:
+            letters[code] = _STOP
+        else:
+            letters[code] = letter_of(entry)
+    return letters
 
 
 def word_state(word: str) -> int:

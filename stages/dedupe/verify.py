@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.compile import compiled
-from pipeline.corpus import open_view
+from pipeline.corpus import living_rows
 from pipeline.task import TaskRun
 from stages.dedupe.arrays import Bytes, Flags, Floats, Ints, Words64, load
 from stages.dedupe.candidates import distinct_pairs
@@ -17,6 +17,7 @@ from stages.dedupe.exchange import quantiles, within_range
 from stages.dedupe.listing import outputs_of
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.shingles import likeness, shingle_sets
+from stages.dedupe.texts import texts_of_rows
 
 Json = Any
 
@@ -38,15 +39,19 @@ def write_shingles(run: TaskRun) -> Json:
         positions = load(folder / "positions.npy")
         wanted.append(positions[slice(*np.searchsorted(positions, [first, last]))])
     index = np.unique(np.concatenate(wanted)) - first
-    shingles, bounds = np.zeros(0, np.uint64), np.zeros(1, np.int64)
+    shingles: list[Words64] = [np.zeros(0, np.uint64)]
+    sizes: list[Ints] = [np.zeros(1, np.int64)]
     if len(index):
-        text = open_view(run.store, arguments["view"], ["text"]).table["text"]
-        chosen = text if len(index) == len(text) else text.take(index)
-        shingles, bounds = shingle_sets(chosen, arguments["ngram"], arguments["char_ngram"])
+        view = arguments["view"]
+        rows = living_rows(run.store, view["documents"], view["verdicts"])[index]
+        for text, chosen in texts_of_rows(run.store, view, rows):
+            found, bounds = shingle_sets(text, arguments["ngram"], arguments["char_ngram"], chosen)
+            shingles.append(found)
+            sizes.append(np.diff(bounds))
     np.save(run.output / "index.npy", index)
-    np.save(run.output / "bounds.npy", bounds)
-    np.save(run.output / "shingles.npy", shingles)
-    return {"documents": len(index), "shingles": len(shingles)}
+    np.save(run.output / "bounds.npy", np.cumsum(np.concatenate(sizes)))
+    np.save(run.output / "shingles.npy", np.concatenate(shingles))
+    return {"documents": len(index), "shingles": sum(map(len, shingles))}
 
 
 def verify_pairs(run: TaskRun) -> Json:
