@@ -8,16 +8,14 @@ asked, and nothing that it prints or how it exits counts as a verdict.
 
 from __future__ import annotations
 
-import builtins
 import math
-import symtable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from stages.synthesize.sandbox import DEFAULT_LIMITS, Limits, Outcome, Running, Sandbox
 from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode, encode
-from stages.synthesize.source_code import UnreadableCodeError, parsed
+from stages.synthesize.source_code import unknown_names
 
 Json = Any
 
@@ -178,38 +176,6 @@ def _close(expected: object, value: object, tolerance: float) -> bool:
     return bool(canonical(encode(expected)) == canonical(encode(value)))
 
 
-def unknown_names(source: str, setup: str = "") -> set[str]:
-    """Global names that a program uses, and neither it nor ``setup`` nor Python defines.
-
-    Raises UnreadableCodeError for what Python cannot read.
-    """
-    parsed(source)
-    used, defined = _global_names(source)
-    if setup:
-        parsed(setup)
-        defined |= _global_names(setup)[1]
-    return used - defined - set(dir(builtins)) - {"__name__", "__file__", "__doc__"}
-
-
-def _global_names(source: str) -> tuple[set[str], set[str]]:
-    """Global names that are used, and those that are bound."""
-    used: set[str] = set()
-    bound: set[str] = set()
-    tables = [symtable.symtable(source, "<source>", "exec")]
-    while tables:
-        table = tables.pop()
-        tables += table.get_children()
-        top = table.get_type() == "module"
-        for symbol in table.get_symbols():
-            if not top and not symbol.is_global():
-                continue
-            if symbol.is_referenced():
-                used.add(symbol.get_name())
-            if symbol.is_assigned() or symbol.is_imported() or (top and symbol.is_namespace()):
-                bound.add(symbol.get_name())
-    return used, bound
-
-
 def _not_loaded(loaded: dict[str, Json] | None, answering: Running) -> Grade:
     answering.end_input()
     ended = answering.finish()
@@ -226,16 +192,3 @@ def _ending(ended: Outcome, otherwise: str) -> str:
 def _last_line(ended: Outcome) -> str:
     lines = ended.stderr.decode(errors="replace").strip().splitlines()
     return lines[-1][:_DETAIL] if lines else ""
-
-
-__all__ = [
-    "Answer",
-    "Answers",
-    "Call",
-    "Grade",
-    "UnreadableCodeError",
-    "call_answers",
-    "grade",
-    "same",
-    "unknown_names",
-]

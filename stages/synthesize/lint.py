@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import symtable
 
-from stages.synthesize.grading import unknown_names
-from stages.synthesize.source_code import parsed
+from stages.synthesize.source_code import parsed, unknown_names
 
 
 def faults(source: str) -> list[str]:

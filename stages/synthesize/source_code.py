@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import symtable
 import warnings
 
 MAX_CHARACTERS = 200_000
@@ -35,3 +37,35 @@ def parsed(source: str) -> ast.Module:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         raise UnreadableCodeError(f"{type(error).__name__}: {error}") from error
     return tree
+
+
+def unknown_names(source: str, setup: str = "") -> set[str]:
+    """Global names that a program uses, and neither it nor ``setup`` nor Python defines.
+
+    Raises UnreadableCodeError for what Python cannot read.
+    """
+    parsed(source)
+    used, defined = global_names(source)
+    if setup:
+        parsed(setup)
+        defined |= global_names(setup)[1]
+    return used - defined - set(dir(builtins)) - {"__name__", "__file__", "__doc__"}
+
+
+def global_names(source: str) -> tuple[set[str], set[str]]:
+    """Global names that a readable program uses, and those that it binds."""
+    used: set[str] = set()
+    bound: set[str] = set()
+    tables = [symtable.symtable(source, "<source>", "exec")]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        for symbol in table.get_symbols():
+            if not top and not symbol.is_global():
+                continue
+            if symbol.is_referenced():
+                used.add(symbol.get_name())
+            if symbol.is_assigned() or symbol.is_imported() or (top and symbol.is_namespace()):
+                bound.add(symbol.get_name())
+    return used, bound

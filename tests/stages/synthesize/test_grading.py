@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.synthesize.grading import Call, call_answers, grade, same, unknown_names
+from stages.synthesize.grading import Call, call_answers, grade, same
 from stages.synthesize.sandbox import Limits, Sandbox
 from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode, encode
-from stages.synthesize.source_code import UnreadableCodeError, parsed
+from stages.synthesize.source_code import UnreadableCodeError, parsed, unknown_names
 
 ROOT = Path(__file__).resolve().parents[3]
 TESTS = "assert double(2) == 4\nassert double(-3) == -6\nassert double('ab') == 'abab'\n"

@@ -1,0 +1,175 @@
+"""Synthetic code: documented functions with tests that are run, and are told from wrong versions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from typing import Any, ClassVar
+
+from pipeline.corpus import Corpus
+from pipeline.source import Made, Synthesis
+from pipeline.stage import StageConfig
+from pipeline.task import Receipt, Task
+from stages.synthesize.code_config import CodeConfig
+from stages.synthesize.code_seeds import FUNCTIONS_FILE
+from stages.synthesize.completions import (
+    ANSWERS_FILE,
+    about_generator,
+    answers_task,
+    completion_tasks,
+    prepare_tasks,
+    samples_arguments,
+)
+from stages.synthesize.questions import CANDIDATES_FILE
+
+Json = Any
+
+_HERE = "stages.synthesize"
+
+
+class CodeSynthesis(Synthesis[CodeConfig]):
+    """Functions of the corpus written anew or given tests, and functions for tasks of a file."""
+
+    name: ClassVar[str] = "code"
+    version: ClassVar[int] = 1
+    libraries = ("torch", "transformers", "unicode")
+    Config: ClassVar[type[StageConfig]] = CodeConfig
+    summary: ClassVar[str] = "documented functions with tests, verified by running them"
+
+    def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Made]:
+        """Functions of parts; those that can be tested; completions; verdicts; documents."""
+        config = self.config
+        prepare = prepare_tasks(corpus, config.generator)
+        receipts = yield [*prepare, *self._functions(corpus), *self._tasks(corpus)]
+        prepared = receipts[0].path("model") if prepare else None
+        found = receipts[len(prepare) :]
+        asked = [found.pop()] if config.tasks else []
+        if config.seeds is not None:
+            asked += yield [self._choose(corpus, found)]
+        completions: list[Receipt] = []
+        verified: list[Receipt] = []
+        for requests in asked:
+            made = yield completion_tasks(
+                corpus, config.generator, config.sampling, prepared, requests, config.n, "programs"
+            )
+            completions += made
+            verified += yield self._verify(corpus, requests, made)
+        documents, answers = yield [
+            self._write(corpus, verified),
+            answers_task(corpus, completions),
+        ]
+        return Made(
+            [documents],
+            self._record(corpus, asked, completions, verified, documents),
+            {f"synthesis/{corpus.stage}/answers.jsonl": answers.path(ANSWERS_FILE)},
+        )
+
+    def _functions(self, corpus: Corpus) -> list[Task]:
+        seeds = self.config.seeds
+        if seeds is None:
+            return []
+        missing = set(seeds.sources) - ({*corpus.recipe["sources"]} - {corpus.stage})
+        if missing:
+            raise ValueError(
+                f"seeds.sources: there is no source `{min(missing)}` to take functions from."
+                f" Sources: {', '.join(corpus.recipe['sources'])}."
+            )
+        return [
+            corpus.task(
+                f"{_HERE}.code_seeds:functions_of_part",
+                "functions",
+                {
+                    "view": corpus.view(part),
+                    "source": part.source,
+                    "seeds": seeds.model_dump(mode="json"),
+                },
+                documents=part.rows,
+            )
+            for part in corpus.parts
+            if not seeds.sources or part.source in seeds.sources
+        ]
+
+    def _tasks(self, corpus: Corpus) -> list[Task]:
+        tasks = self.config.tasks
+        if tasks is None:
+            return []
+        file = corpus.externals[tasks.path]
+        arguments = {
+            "count": tasks.count,
+            "sha256": file.sha256,
+            "chunk": self.config.generator.chunk,
+        }
+        return [
+            corpus.task(
+                f"{_HERE}.code_seeds:tasks_of_file",
+                "tasks",
+                arguments,
+                locations={"tasks": file.location},
+            )
+        ]
+
+    def _choose(self, corpus: Corpus, found: Sequence[Receipt]) -> Task:
+        assert self.config.seeds is not None
+        arguments = {
+            "functions": [receipt.path(FUNCTIONS_FILE) for receipt in found],
+            "seeds": self.config.seeds.model_dump(mode="json"),
+            "chunk": self.config.generator.chunk,
+            **self._judging(),
+        }
+        return corpus.task(f"{_HERE}.code_seeds:choose_functions", "chosen", arguments)
+
+    def _judging(self) -> dict[str, Json]:
+        return {
+            "tests": self.config.tests.model_dump(mode="json"),
+            "sandbox": self.config.sandbox.model_dump(mode="json"),
+        }
+
+    def _verify(self, corpus: Corpus, requests: Receipt, made: Sequence[Receipt]) -> list[Task]:
+        about = {
+            "model": about_generator(corpus, self.config.generator),
+            "sampling": self.config.sampling.model_dump(mode="json"),
+            **self._judging(),
+        }
+        return [
+            corpus.task(f"{_HERE}.code_samples:verify_code", "verified", {**named, **about})
+            for named in samples_arguments(requests, made, self.config.n)
+        ]
+
+    def _write(self, corpus: Corpus, verified: Sequence[Receipt]) -> Task:
+        arguments = {
+            "source": corpus.stage,
+            "candidates": [receipt.path(CANDIDATES_FILE) for receipt in verified],
+            "diversity": self.config.diversity.model_dump(mode="json"),
+            "part_bytes": self.config.part_bytes,
+        }
+        return corpus.task(f"{_HERE}.code_samples:write_code", "documents", arguments)
+
+    def _record(
+        self,
+        corpus: Corpus,
+        asked: Sequence[Receipt],
+        completions: Sequence[Receipt],
+        verified: Sequence[Receipt],
+        documents: Receipt,
+    ) -> dict[str, Json]:
+        """What the manifest says: the model, the sandbox, and how many samples came how far."""
+        tests: Counter[str] = Counter()
+        for receipt in verified:
+            tests.update(receipt.value["tests"])
+        levels = {receipt.value["level"] for receipt in verified}
+        return {
+            "models": {"generator": about_generator(corpus, self.config.generator)},
+            "sandbox": sorted(levels),
+            "seeds": {
+                "functions": sum(receipt.value.get("functions", 0) for receipt in asked),
+                "tried": sum(receipt.value.get("tried", 0) for receipt in asked),
+                "taken": sum(receipt.value["seeds"] for receipt in asked),
+            },
+            "funnel": {
+                "requested": sum(receipt.value["requests"] for receipt in completions),
+                "parsed": sum(receipt.value["parsed"] for receipt in verified),
+                "verified": sum(receipt.value["verified"] for receipt in verified),
+                "kept": documents.value["kept"],
+            },
+            "tests": dict(sorted(tests.items())),
+        }

@@ -1,0 +1,256 @@
+"""Judging samples of code: what was written is read, run, tested, and the tests are tested."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.task import TaskRun
+from stages.synthesize.cases import (
+    ASSERTION,
+    Case,
+    agreeing,
+    asserted_calls,
+    derive_cases,
+    literal,
+    stable_answers,
+)
+from stages.synthesize.code_config import IMPLEMENT, TASK, SandboxConfig, TestsConfig
+from stages.synthesize.code_seeds import TEMPLATES, function_of, shared_sandbox
+from stages.synthesize.completions import Sample, samples_of
+from stages.synthesize.diversity import Fault
+from stages.synthesize.documents import written
+from stages.synthesize.functions import Function, normalized, pure_function, with_docstring
+from stages.synthesize.prompts import load_template
+from stages.synthesize.provenance import provenance, step
+from stages.synthesize.questions import (
+    CANDIDATES_FILE,
+    Candidate,
+    read_candidates,
+    write_candidates,
+)
+from stages.synthesize.source_code import UnreadableCodeError, parsed
+from stages.synthesize.verification import verify_tests
+
+Json = Any
+
+_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_MOST_CUTS = 40
+
+
+@dataclass
+class _Judged:
+    """A sample on its way: its text so far, the verdict's parts, and why it stops."""
+
+    text: str
+    verdict: dict[str, Json] = field(default_factory=dict)
+    fault: Fault | None = None
+
+    def stopped(self, reason: str, detail: str = "") -> _Judged:
+        self.fault = Fault(reason, detail)
+        return self
+
+
+def verify_code(run: TaskRun) -> Json:
+    """Judges the samples of a requests file; writes ``candidates.jsonl``."""
+    judge = _Judge(run)
+    candidates = [judge.candidate(sample) for sample in samples_of(run)]
+    write_candidates(run.output / CANDIDATES_FILE, candidates)
+    verified = sum(candidate.fault is None for candidate in candidates)
+    return {
+        "samples": len(candidates),
+        "parsed": judge.parsed,
+        "verified": verified,
+        "tests": dict(sorted(judge.tests.items())),
+        "level": judge.sandbox.level,
+        "progress": {"verified": verified},
+    }
+
+
+def write_code(run: TaskRun) -> Json:
+    """Writes the documents of what was verified, and what was dropped."""
+    paths = [run.path(path) for path in run.arguments["candidates"]]
+    return written(run, [candidate for path in paths for candidate in read_candidates(path)])
+
+
+class _Judge:
+    def __init__(self, run: TaskRun) -> None:
+        self.arguments = run.arguments
+        config = SandboxConfig(**run.arguments["sandbox"])
+        self.sandbox = shared_sandbox(config.weakest)
+        self.limits = config.limits
+        self.config = TestsConfig(**run.arguments["tests"])
+        self.parsed = 0
+        self.tests: Counter[str] = Counter()
+        """Assertions in documents that were verified, by what their arguments come from."""
+
+    def candidate(self, sample: Sample) -> Candidate:
+        about = sample.request.about
+        made = about["made"]
+        judged = self._judge(sample.text, about)
+        template = load_template(TEMPLATES[made])
+        chain = step(made, template, sample, self.arguments["model"], self.arguments["sampling"])
+        verdict = {"kind": "tests", "passed": judged.fault is None, **judged.verdict}
+        level = {"level": self.sandbox.level}
+        return Candidate(
+            locator=f"{sample.request.id}/{sample.sample}",
+            text=judged.text,
+            metadata=provenance("code", about["seed"], [chain], verdict, sandbox=level),
+            seed=about["seed"]["id"],
+            skill=made,
+            fault=judged.fault,
+        )
+
+    def _judge(self, text: str, about: dict[str, Json]) -> _Judged:
+        if about["made"] == IMPLEMENT:
+            return self._implementation(text, about)
+        if about["made"] == TASK:
+            return self._task(text, about)
+        return self._tests(text, about)
+
+    def _implementation(self, text: str, about: dict[str, Json]) -> _Judged:
+        """A function written anew: it must answer what the original answers."""
+        original = function_of(about["function"])
+        cases = [Case(**case) for case in about["cases"]]
+        judged = _Judged(text, {"by": "original function"})
+        function = self._read(text, original.name, original.head, judged)
+        if function is None:
+            return judged
+        if normalized(function.source) == normalized(original.source):
+            return judged.stopped("echoes_seed", "the same but for names, comments and layout")
+        arguments = [arguments for arguments, _ in asserted_calls(_lines(cases), _CASE)]
+        right = agreeing(stable_answers(self.sandbox, function, arguments, self.limits), cases)
+        judged.verdict["agrees"] = [sum(right), len(cases)]
+        if not all(right):
+            wrong = cases[right.index(False)].assertion(function.name)
+            return judged.stopped("answer_wrong", f"{sum(right)} of {len(cases)}; not {wrong}")
+        source = with_docstring(function, original.docstring)
+        return self._tested(judged, source, function.name, cases)
+
+    def _tests(self, text: str, about: dict[str, Json]) -> _Judged:
+        """Tests for a function as it is: those of the model that hold, then others."""
+        function = function_of(about["function"])
+        judged = _Judged(text, {"by": "original function"})
+        self.parsed += 1
+        own = self._own_cases(text, function, judged)
+        if len(own) < self.config.min_own:
+            return judged.stopped("no_own_test", f"{len(own)} assertions of the model hold")
+        derived = [Case(**case) for case in about["cases"]]
+        cases = _distinct([*own, *derived])[: self.config.count]
+        return self._tested(judged, function.source, function.name, cases)
+
+    def _task(self, text: str, about: dict[str, Json]) -> _Judged:
+        """A function for a task: given tests decide, or the model's own where there are none."""
+        judged = _Judged(text, {"by": "given tests" if about["tests"] else "own tests"})
+        function = self._read(text, about["name"], "", judged)
+        if function is None:
+            return judged
+        if not function.docstring:
+            source = with_docstring(function, about["task"])
+            function = pure_function(source, function.name) or function
+        own = self._own_cases(text, function, judged)
+        told = judged.verdict["own"]
+        if not about["tests"] and len(own) < max(self.config.min_own, told["wrong"]):
+            return judged.stopped("own_tests_fail", f"{told['right']} right, {told['wrong']} wrong")
+        known = [(arguments, ASSERTION) for case in own for arguments in [_arguments(case)]]
+        derived = derive_cases(self.sandbox, function, known, self.config.count, self.limits)
+        cases = _distinct([*own, *derived])[: self.config.count]
+        return self._tested(judged, function.source, function.name, cases, about["tests"])
+
+    def _read(self, text: str, name: str | None, head: str, judged: _Judged) -> Function | None:
+        """The function in a completion, or None and why in ``judged``."""
+        program = written_program(text, head)
+        if program is None:
+            judged.stopped("does_not_parse")
+            return None
+        self.parsed += 1
+        judged.text = program
+        function = pure_function(program, name)
+        if function is None:
+            judged.stopped("not_pure", f"no function {name or ''} that stands alone and is pure")
+        return function
+
+    def _own_cases(self, text: str, function: Function, judged: _Judged) -> list[Case]:
+        """The assertions of the model that hold, and how many do not."""
+        asserted: dict[str, tuple[tuple[object, ...], Case]] = {}
+        for arguments, expected in asserted_calls(text, function.name):
+            told = [literal(arguments), literal(expected)]
+            if None not in told:
+                listed = ", ".join(str(literal(argument)) for argument in arguments)
+                asserted.setdefault(listed, (arguments, Case(listed, str(told[1]), ASSERTION)))
+        cases = [case for _, case in asserted.values()]
+        arguments_of = [arguments for arguments, _ in asserted.values()]
+        answers = stable_answers(self.sandbox, function, arguments_of, self.limits)
+        right = agreeing(answers, cases)
+        judged.verdict["own"] = {"right": sum(right), "wrong": len(right) - sum(right)}
+        return [case for case, holds in zip(cases, right, strict=True) if holds]
+
+    def _tested(
+        self,
+        judged: _Judged,
+        source: str,
+        name: str,
+        cases: Sequence[Case],
+        given: Sequence[str] = (),
+    ) -> _Judged:
+        """The document of a function and its tests, if the tests are worth anything."""
+        lines = list(dict.fromkeys([*given, *[case.assertion(name) for case in cases]]))
+        test = f"def test_{name.strip('_')}():\n    " + "\n    ".join(lines) + "\n"
+        judged.text = f"{source.strip()}\n\n\n{test}"
+        verdict = verify_tests(
+            self.sandbox,
+            source,
+            name,
+            f"{test}\ntest_{name.strip('_')}()\n",
+            self.limits,
+            self.config.mutants,
+            self.config.min_killed,
+        )
+        origins = Counter(case.origin for case in cases) + Counter(given=len(given))
+        judged.verdict["tests"] = dict(sorted(origins.items()))
+        judged.verdict["mutants"] = {"run": verdict.mutants, "killed": verdict.killed}
+        if verdict.reason is not None:
+            return judged.stopped(verdict.reason, verdict.detail)
+        self.tests.update(judged.verdict["tests"])
+        return judged
+
+
+_CASE = "case"
+
+
+def _lines(cases: Sequence[Case]) -> str:
+    return "\n".join(case.assertion(_CASE) for case in cases)
+
+
+def _arguments(case: Case) -> tuple[object, ...]:
+    ((arguments, _),) = asserted_calls(case.assertion(_CASE), _CASE)
+    return arguments
+
+
+def _distinct(cases: Sequence[Case]) -> list[Case]:
+    """The first case of each argument list."""
+    return list({case.arguments: case for case in reversed(cases)}.values())[::-1]
+
+
+def written_program(text: str, head: str) -> str | None:
+    """The program in a completion: its first code block or, where there is none, all of it; cut at
+    the end until Python can read it. A body alone is put under ``head``. None if nothing is left.
+    """
+    block = _BLOCK.search(text)
+    code = block.group(1) if block else text
+    if "def " not in code:
+        body = code if code.startswith((" ", "\t")) else "    " + code.replace("\n", "\n    ")
+        code = f"{head}\n{body}"
+    lines = code.rstrip().splitlines()
+    for _ in range(min(_MOST_CUTS, len(lines))):
+        program = "\n".join(lines) + "\n"
+        try:
+            parsed(program)
+        except UnreadableCodeError:
+            lines.pop()
+            continue
+        return program if "def " in program else None
+    return None
