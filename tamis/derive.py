@@ -30,7 +30,9 @@ from manifests.manifest import Manifest
 from manifests.schema import EMPTY_AFTER_CUTS
 from pipeline.recipe import Entry
 from pipeline.stage import Verdicts
-from stages.balance.groups import annotations_read
+from stages.balance.config import BalanceConfig
+from stages.balance.mixture import exact as exact_number
+from stages.balance.plan import cap_of
 from stages.balance.stage import Balance
 from stages.tokenize import Tokenize
 from tamis.ledgers import ABSENT, KEPT, Flags, PartLedger, Reasons, part_ledgers
@@ -264,28 +266,59 @@ def _balance(derived: Derived, number: int, entry: Entry, unsettled: set[str]) -
     """Runs the balance itself over the ledgers: it reads no texts."""
     count = StageCount(entry.name)
     count.came = sum(int(state.known.sum()) for state in derived.states)
-    reads = {column.split(".", 1)[0] for column in annotations_read(entry.stage.config)}
-    exact = derived.documents_exact and derived.tokens_exact and not unsettled & reads
+    config = entry.stage.config
+    named = {stage for each in config.expressions().values() for stage in each.stages()}
+    same_groups = derived.documents_exact and not unsettled & named
+    exact = same_groups and derived.tokens_exact
     balanced = rebalance(
         derived.manifest, entry, derived.ledgers, [state.known for state in derived.states]
     )
+    certain = _certain_groups(config, balanced) if same_groups else []
     code = derived.reasons.code("balance")
     for ledger, state, chosen in zip(derived.ledgers, derived.states, balanced.chosen, strict=True):
         rows = np.flatnonzero(state.known)
         unread = chosen["repeats"].to_numpy() == 0
-        doubtful = np.full(len(rows), not exact)
-        _apply(state, number, rows, np.where(unread, code, KEPT).astype(np.int32), doubtful)
-        if not exact:
+        settled = pl.Series(pl.from_arrow(chosen["group"])).is_in(certain).to_numpy()
+        doubtful = ~settled if not exact else np.zeros(len(rows), bool)
+        if not same_groups:
             state.sure[:] = False
+        _apply(state, number, rows, np.where(unread, code, KEPT).astype(np.int32), doubtful)
         state.seen &= ledger.verdicts(entry.name, derived.reasons) == KEPT
         _add(count, state, number, derived.reasons)
     if not exact:
-        derived.doubts.append(
-            f"{entry.name}: shares out the documents and tokens that the ledgers know; with others,"
-            " or with tokens of another count, it would choose and repeat otherwise"
-        )
+        derived.doubts.append(_told_of_balance(entry, same_groups, certain))
     derived.balanced = balanced
     derived.counts.append(count)
+
+
+def _certain_groups(config: BalanceConfig, balanced: Rebalanced) -> list[str]:
+    """Groups of which it is known, however many tokens their documents have, which are read: all of
+    those that weights read at least once, none of those that they do not read."""
+    if config.phases or config.rehydration is not None or not config.reads_by_weight():
+        return []
+    weights = config.asked_weights(config)
+    epochs = {
+        group: min(exact_number(weights.get(group, 1.0)), cap_of(config, group))
+        for group, counted in balanced.record["groups"].items()
+        if counted["tokens"]
+    }
+    return [group for group, number in epochs.items() if number == 0 or number >= 1]
+
+
+def _told_of_balance(entry: Entry, same_groups: bool, certain: Sequence[str]) -> str:
+    """One sentence on a balance that may choose otherwise."""
+    if not same_groups:
+        return (
+            f"{entry.name}: shares out the documents that the ledgers know; with others it would"
+            " choose and repeat otherwise"
+        )
+    told = (
+        f"{entry.name}: shares out the tokens that the ledgers know; with other counts it would"
+        " choose and repeat otherwise"
+    )
+    if certain:
+        told += ", but for groups of weight 0, and of 1 and more, which it drops or keeps whole"
+    return told
 
 
 def _told(entry: Entry, change: Change, documents: int, inherits: Sequence[str]) -> str:

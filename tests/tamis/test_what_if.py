@@ -146,3 +146,14 @@ def test_a_trained_tokenizer_makes_tokens_inexact(recipe: Path) -> None:
     then = tamis.build(recipe, workspace=workspace, workers=1, settings=given).manifest
     before_balance = next(stage for stage in answer.stages if stage.stage == "tokenize")
     assert before_balance.at_least == then.stage("tokenize")["kept"]["documents"]
+    # what weights of 1 and more read is read whatever it counts in tokens
+    whole = "stages.balance.weights={code: 2, boilerplate: 0}"
+    partly = "stages.balance.weights={code: 2, technology: 0.4}"
+    for weights, exact in ((whole, True), (partly, False)):
+        answer = what_if(trained, [*given, weights])
+        assert answer.exact is exact
+        then = tamis.build(
+            recipe, workspace=workspace, workers=1, settings=[*given, weights]
+        ).manifest
+        kept = then.stage("balance")["kept"]["documents"]
+        assert 0 < answer.documents.at_least <= kept <= answer.documents.at_most
