@@ -107,6 +107,7 @@
   const figures = holder ? JSON.parse(holder.textContent) : {};
   const phone = matchMedia("(max-width: 36rem)");
   const drawn = new Set();
+  let first = null;
   const probe = document.createElement("span");
   probe.hidden = true;
   document.body.append(probe);
@@ -133,6 +134,7 @@
     drawn.add(id);
     document.getElementById(id).style.minHeight = "0";
     await Plotly.react(id, data, layout, { displayModeBar: false, responsive: true });
+    first ??= performance.now();
   };
   const redraw = () => { for (const id of drawn) draw(id); };
   const start = async () => {
@@ -164,6 +166,7 @@
     const paint = performance.getEntriesByName("first-contentful-paint")[0];
     told.textContent = JSON.stringify({
       paint: paint ? paint.startTime : null,
+      first,
       ready: performance.now(),
       drawn: [...drawn].filter((id) => document.getElementById(id).querySelector("svg")),
       wide: root.scrollWidth > root.clientWidth,
