@@ -1,4 +1,4 @@
-"""Tables that are written alike for a terminal, a pull request and a browser."""
+"""Tables that are written alike for a terminal and a pull request; pages take them too."""
 
 from __future__ import annotations
 
@@ -73,39 +73,3 @@ def _plain(text: str) -> str:
     """Text that Markdown shows as it is: what was crawled must not become a link or a tag."""
     flat = html.escape(one_line(text, 400), quote=False)
     return "".join(f"\\{c}" if c in "\\`*_[]|#!~@" else c for c in flat)
-
-
-def as_html(title: str, sections: Iterator[Section]) -> str:
-    """One self-contained page, light and dark."""
-    body = []
-    for section in sections:
-        body.append(f"<h2>{html.escape(section.title)}</h2>")
-        if section.headers and section.rows:
-            head = "".join(f"<th scope=col>{html.escape(cell)}</th>" for cell in section.headers)
-            rows = "".join(
-                "<tr>"
-                + "".join(
-                    f"<td{'' if section.is_words(n) else ' class=n'}>{html.escape(cell)}</td>"
-                    for n, cell in enumerate(row)
-                )
-                + "</tr>"
-                for row in section.rows
-            )
-            body.append(
-                f"<div><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-            )
-        body += [f"<p>{html.escape(note)}</p>" for note in section.notes]
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width'>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-        f"<h1>{html.escape(title)}</h1>{''.join(body)}</html>\n"
-    )
-
-
-_STYLE = (
-    ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;"
-    "margin:2rem auto;padding:0 1rem}div{overflow-x:auto}table{border-collapse:collapse}"
-    "th,td{padding:.25rem .75rem;text-align:left;border-bottom:1px solid #8884}"
-    ".n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}p{margin:.2rem 0}"
-)
