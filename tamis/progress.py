@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import TextIO
 
 from rich.console import Console
@@ -32,7 +33,7 @@ def observer_for(stream: TextIO = sys.stderr) -> LiveLines | PlainLines:
 
 
 class _Rate(ProgressColumn):
-    """Documents done and megabytes of text a second."""
+    """Documents done and megabytes of text a second; of tasks that count other things, these."""
 
     def __init__(self) -> None:
         super().__init__(table_column=Column(no_wrap=True))
@@ -43,7 +44,24 @@ class _Rate(ProgressColumn):
         told = [f"{done:,}/{total:,} documents"] if total else []
         if elapsed and not task.fields["by_task"]:
             told.append(f"{task.completed / elapsed / 1e6:,.1f} MB/s")
+        told += counts_told(task.fields["counts"], elapsed or 0.0)
         return Text(" · ".join(told))
+
+
+def add_counts(counts: dict[str, int], receipts: list[Receipt]) -> None:
+    """Adds what tasks counted: numbers by name under ``progress`` in the value of a receipt."""
+    for receipt in receipts:
+        value = receipt.value.get("progress") if isinstance(receipt.value, dict) else None
+        for name, count in (value or {}).items():
+            counts[name] = counts.get(name, 0) + int(count)
+
+
+def counts_told(counts: Mapping[str, int], seconds: float) -> list[str]:
+    """Counts as a person reads them; tokens as a rate too."""
+    told = [f"{count:,} {name}" for name, count in counts.items()]
+    if seconds and counts.get("tokens"):
+        told.append(f"{counts['tokens'] / seconds:,.0f} tokens/s")
+    return told
 
 
 class LiveLines:
@@ -77,12 +95,14 @@ class LiveLines:
             by_task=not any(task.work for task in tasks),
             documents=0,
             all_documents=sum(task.documents for task in tasks),
+            counts={},
         )
 
     def task_done(self, step: str, task: Task, receipts: list[Receipt]) -> None:
         """Moves the live line on."""
         line = self._live()
         self.tasks += 1
+        add_counts(line.fields["counts"], receipts)
         self.progress.update(
             line.id,
             advance=1 if line.fields["by_task"] else task.work,
@@ -119,27 +139,31 @@ class PlainLines:
         self.stream = stream
         self.started = self.said = 0.0
         self.tasks = self.cached = self.done = self.documents = self.work = self.all_work = 0
+        self.counts: dict[str, int] = {}
 
     def step_started(self, step: str, tasks: list[Task], cached: int) -> None:
         """Begins to count."""
         self.started = self.said = time.monotonic()
         self.tasks, self.done, self.documents, self.work = len(tasks), 0, 0, 0
         self.all_work = sum(task.work for task in tasks)
-        self.cached = cached
+        self.cached, self.counts = cached, {}
 
     def task_done(self, step: str, task: Task, receipts: list[Receipt]) -> None:
         """Says how far the step is, now and then."""
         self.done += 1
         self.documents += task.documents
         self.work += task.work
+        add_counts(self.counts, receipts)
         now = time.monotonic()
         if now - self.said >= _PLAIN_EVERY:
             self.said = now
             elapsed = now - self.started
             done, total = (self.work, self.all_work) if self.work else (self.done, self.tasks)
             rate = f" {self.work / elapsed / 1e6:.1f} MB/s," if self.work else ""
+            counts = "".join(f" {told}," for told in counts_told(self.counts, elapsed))
+            documents = f" {self.documents:,} documents," if self.documents or not counts else ""
             self._say(
-                f"{step}: {self.done}/{self.tasks} tasks, {self.documents:,} documents,{rate}"
+                f"{step}: {self.done}/{self.tasks} tasks,{documents}{counts}{rate}"
                 f" {elapsed * (total - done) / done:.0f} s left"
             )
 
@@ -149,7 +173,8 @@ class PlainLines:
         counted = f", {self.documents:,} documents" if self.documents else ""
         rate = f", {self.work / elapsed / 1e6:.1f} MB/s" if self.work and elapsed else ""
         before = f" ({self.cached} done before)" if self.cached else ""
-        self._say(f"{step}: {self.done} tasks{before} in {elapsed:.1f} s{counted}{rate}")
+        told = "".join(f", {told}" for told in counts_told(self.counts, elapsed))
+        self._say(f"{step}: {self.done} tasks{before} in {elapsed:.1f} s{counted}{told}{rate}")
 
     def close(self) -> None:
         """Nothing is left to say."""

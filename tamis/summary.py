@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -54,19 +55,16 @@ def show_places(console: Console, manifest: Manifest) -> None:
     root = _near(manifest.workspace)
     for what, place in _places(manifest):
         console.print(f"  {what:<9} {root}/{place}", highlight=False)
-    quarantined = sum(
-        sum(counts["quarantined"].values())
-        for counts in manifest.content["ingest"]["sources"].values()
-    )
+    quarantined = sum(sum(counts["quarantined"].values()) for counts in manifest.sources.values())
     if quarantined:
         console.print(f"  quarantine {quarantined:,} damaged records, in:", highlight=False)
-        for path in filter(lambda p: "quarantine" in p, manifest.content["quarantine"]):
+        for path in filter(lambda p: "quarantine" in p, manifest.quarantine):
             console.print(f"             {root}/{path}", highlight=False)
 
 
 def _places(manifest: Manifest) -> list[tuple[str, str]]:
     """What the workspace offers, by the manifest: a name, and the file or folder."""
-    published = {name.split("/")[0] + "/" * ("/" in name) for name in manifest.content["published"]}
+    published = {name.split("/")[0] + "/" * ("/" in name) for name in manifest.published}
     places = [("manifest", manifest.path.relative_to(manifest.workspace).as_posix())]
     places += [(place.split(".")[0].rstrip("/"), place) for place in sorted(published)]
     places.append(("ledgers", "store/"))
@@ -89,25 +87,9 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
     if not left_out and any(step.ran and len(step.stages) > 1 for step in steps):
         table.caption = "″ measured in the same pass as the stage named, which shows the seconds"
         table.caption_justify = "left"
-    sources = manifest.content["ingest"]["sources"].values()
-    records = sum(counts["records"] for counts in sources)
-    documents = sum(counts["documents"] for counts in sources)
-    aside: dict[str, int] = {}
-    for counts in sources:
-        for kind in ("quarantined", "skipped"):
-            for reason, count in counts[kind].items():
-                name = f"{reason} ({kind})" if kind == "quarantined" else reason
-                aside[name] = aside.get(name, 0) + count
-    row(
-        "ingest",
-        f"{records:,}",
-        f"{documents:,}",
-        f"{records - documents:,}",
-        _mb(sum(counts["record_bytes"] for counts in sources)),
-        _mb(sum(counts["bytes"] for counts in sources)),
-        _reasons(aside),
-        _seconds("ingest", steps),
-    )
+    row(*_source_cells("ingest", manifest.content["ingest"]["sources"].values(), steps))
+    for maker in manifest.synthesis:
+        row(*_source_cells(maker["name"], [maker], steps))
     for stage in manifest.content["stages"]:
         dropped = {reason: n["documents"] for reason, n in stage["dropped"].items()}
         row(
@@ -121,6 +103,30 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
             _seconds(stage["name"], steps),
         )
     return table
+
+
+def _source_cells(
+    step: str, sources: Collection[Mapping[str, Any]], steps: Sequence[StepTime]
+) -> tuple[str, ...]:
+    """Cells of the table of stages for sources that were read, or made."""
+    records = sum(counts["records"] for counts in sources)
+    documents = sum(counts["documents"] for counts in sources)
+    aside: dict[str, int] = {}
+    for counts in sources:
+        for kind in ("quarantined", "skipped"):
+            for reason, count in counts[kind].items():
+                name = f"{reason} ({kind})" if kind == "quarantined" else reason
+                aside[name] = aside.get(name, 0) + count
+    return (
+        step,
+        f"{records:,}",
+        f"{documents:,}",
+        f"{records - documents:,}",
+        _mb(sum(counts["record_bytes"] for counts in sources)),
+        _mb(sum(counts["bytes"] for counts in sources)),
+        _reasons(aside),
+        _seconds(step, steps),
+    )
 
 
 def _seconds(stage: str, steps: Sequence[StepTime]) -> str:
@@ -159,6 +165,10 @@ def _cut_bytes(cut: dict[str, dict[str, int]], after: bool) -> str:
 def _notes(manifest: Manifest) -> list[RenderableType]:
     """Plain sentences that stages put on record, and the trainer's result."""
     notes: list[RenderableType] = []
+    for maker in manifest.synthesis:
+        funnel = maker["record"].get("funnel", [])
+        told = " → ".join(f"{name} {count:,}" for name, count in funnel)
+        notes.append(Text.assemble((f"{maker['name']}: ", "bold"), told))
     for stage in manifest.content["stages"]:
         if "why" in stage["record"]:
             notes.append(Text.assemble((f"{stage['name']}: ", "bold"), stage["record"]["why"]))

@@ -11,6 +11,7 @@ from pipeline.corpus import Corpus
 from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig, setting, split_config
 from pipeline.task import Receipt, Task
+from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.completions import (
     ANSWERS_FILE,
     about_generator,
@@ -24,7 +25,8 @@ from stages.synthesize.diversity import DiversityConfig
 from stages.synthesize.evolution import EvolutionConfig
 from stages.synthesize.problems import PROBLEMS_FILE
 from stages.synthesize.procedural import ProceduralConfig
-from stages.synthesize.questions import CANDIDATES_FILE
+from stages.synthesize.reward_config import RewardConfig
+from stages.synthesize.reward_rounds import Rewarded, reward_rounds
 from stages.synthesize.seeds import SEEDS_FILE, CorpusSeedsConfig, ProblemFileConfig
 from stages.synthesize.solutions import SOLUTIONS_FILE
 
@@ -63,6 +65,9 @@ class MathConfig(StageConfig):
     evolve: EvolutionConfig | None = setting(
         None, about="Problems made of those that are given (by rule or in a file)"
     )
+    reward: RewardConfig | None = setting(
+        None, about="The reward model that chooses among verified solutions; null keeps them all"
+    )
     diversity: DiversityConfig = setting(DiversityConfig(), about="What is too near, or too much")
     part_bytes: int = setting(
         128_000_000, about="A documents part is closed when its text reaches this size", ge=1
@@ -89,7 +94,14 @@ class MathSynthesis(Synthesis[MathConfig]):
 
     name: ClassVar[str] = "math"
     version: ClassVar[int] = 1
-    libraries = ("math-verify", "reasoning-gym", "torch", "transformers", "unicode")
+    libraries = (
+        "math-verify",
+        "reasoning-gym",
+        "tokenizers",
+        "torch",
+        "transformers",
+        "unicode",
+    )
     Config: ClassVar[type[StageConfig]] = MathConfig
     summary: ClassVar[str] = "problems, verified solutions and passages of mathematics"
 
@@ -111,13 +123,17 @@ class MathSynthesis(Synthesis[MathConfig]):
         )
         completions += solved
         verified = yield self._verify(corpus, gathered, solved)
+        solutions = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
+        rewarded = Rewarded()
+        if config.reward is not None:
+            rewarded = yield from reward_rounds(corpus, config.reward, solutions)
         documents, answers = yield [
-            self._write(corpus, gathered, verified),
+            self._write(corpus, gathered, solutions, rewarded),
             answers_task(corpus, completions),
         ]
         return Made(
             [documents],
-            self._record(corpus, gathered, completions, verified, documents),
+            self._record(corpus, gathered, completions, verified, rewarded, documents),
             {f"synthesis/{corpus.stage}/answers.jsonl": answers.path(ANSWERS_FILE)},
         )
 
@@ -242,15 +258,21 @@ class MathSynthesis(Synthesis[MathConfig]):
             for named in samples_arguments(gathered, solved, self.config.n)
         ]
 
-    def _write(self, corpus: Corpus, gathered: Receipt, verified: Sequence[Receipt]) -> Task:
+    def _write(
+        self, corpus: Corpus, gathered: Receipt, solutions: Sequence[str], rewarded: Rewarded
+    ) -> Task:
+        reward = self.config.reward
         arguments = {
             "source": corpus.stage,
             "candidates": gathered.path(CANDIDATES_FILE),
-            "solutions": [receipt.path(SOLUTIONS_FILE) for receipt in verified],
+            "solutions": list(solutions),
+            "rewards": list(rewarded.files),
+            "reward": reward
+            and {"model": rewarded.model, "top_k": reward.top_k, "minimum": reward.minimum},
             "diversity": self.config.diversity.model_dump(mode="json"),
             "part_bytes": self.config.part_bytes,
         }
-        return corpus.task("stages.synthesize.documents:write_documents", "documents", arguments)
+        return corpus.task("stages.synthesize.choice:write_documents", "documents", arguments)
 
     def _record(
         self,
@@ -258,28 +280,32 @@ class MathSynthesis(Synthesis[MathConfig]):
         gathered: Receipt,
         completions: Sequence[Receipt],
         verified: Sequence[Receipt],
+        rewarded: Rewarded,
         documents: Receipt,
     ) -> dict[str, Json]:
         """What the manifest says: the model, and how many samples came how far."""
-        passed = sum(receipt.value["passed"] for receipt in verified)
         marks: dict[str, int] = {}
         for receipt in verified:
             for mark, count in receipt.value["marks"].items():
                 marks[mark] = marks.get(mark, 0) + count
         return {
-            "models": {"generator": about_generator(corpus, self.config.generator)},
+            "models": {
+                "generator": about_generator(corpus, self.config.generator),
+                **({"reward": rewarded.model} if rewarded.model else {}),
+            },
             "problems": {
                 "given": gathered.value["given"],
                 "found": gathered.value["found"],
                 "solved": gathered.value["problems"],
             },
-            "funnel": {
-                "requested": sum(receipt.value["requests"] for receipt in completions),
-                "solutions": sum(receipt.value["solutions"] for receipt in verified),
-                "answered": sum(receipt.value["answered"] for receipt in verified),
-                "verified": passed,
-                "chosen": documents.value["chosen"],
-                "kept": documents.value["kept"],
-            },
+            "funnel": [
+                ["requested", sum(receipt.value["requests"] for receipt in completions)],
+                ["solutions", sum(receipt.value["solutions"] for receipt in verified)],
+                ["answered", sum(receipt.value["answered"] for receipt in verified)],
+                ["verified", sum(receipt.value["passed"] for receipt in verified)],
+                ["chosen", documents.value["chosen"]],
+                ["kept", documents.value["kept"]],
+            ],
             "marks": dict(sorted(marks.items())),
+            **({"reward": rewarded.record} if rewarded.record else {}),
         }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from pipeline.task import TaskRun
 from stages.synthesize import seeds
+from stages.synthesize.candidates import CANDIDATES_FILE, Candidate, write_candidates
 from stages.synthesize.completions import Sample, samples_of
 from stages.synthesize.diversity import Diversity, DiversityConfig, Fault, echo_of
 from stages.synthesize.evolution import REPHRASE, TEMPLATES, evolved
@@ -20,9 +18,6 @@ from stages.synthesize.provenance import provenance, step
 from stages.synthesize.requests import Request, write_requests
 
 Json = Any
-
-CANDIDATES_FILE = "candidates.jsonl"
-"""Passages, and questions that are set aside: what is a document, or none, without a solution."""
 
 SOLUTION = "math-solution"
 
@@ -34,22 +29,10 @@ _LABEL = re.compile(r"(?i)^\W*(?:problem|question)\W*:\W*")
 _AFTER = re.compile(r"(?im)^\W*(?:solution|answer|explanation)\b.*", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """A text that may become a document; ``fault`` says why it does not. ``seed`` and ``skill`` are
-    what caps count by."""
-
-    locator: str
-    text: str
-    metadata: Mapping[str, Json]
-    seed: str
-    skill: str
-    fault: Fault | None = None
-
-
 def gather_problems(run: TaskRun) -> Json:
     """Takes the problems that are given, and those that the model wrote; drops what repeats an
-    earlier one; writes a request for each (``requests-*.jsonl``) and ``candidates.jsonl``."""
+    earlier one; writes a request for each (``requests-*.jsonl``), and ``candidates.jsonl``: passages
+    and questions that are set aside."""
     diversity = DiversityConfig(**run.arguments["diversity"])
     writer = _Writer(run, diversity)
     given = [
@@ -149,18 +132,3 @@ def no_question(text: str, original: str = "") -> Fault | None:
         return Fault("answered", "it states an answer")
     lost = [number for number in _NUMBER.findall(original) if number not in _NUMBER.findall(text)]
     return Fault("numbers_lost", f"without {', '.join(lost)}") if lost else None
-
-
-def write_candidates(path: Path, candidates: list[Candidate]) -> None:
-    """Writes one candidate a line."""
-    lines = [json.dumps(asdict(candidate), sort_keys=True) + "\n" for candidate in candidates]
-    path.write_text("".join(lines), encoding="utf-8")
-
-
-def read_candidates(path: Path) -> Iterator[Candidate]:
-    """The candidates of a file, in order."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            content = json.loads(line)
-            fault = content.pop("fault")
-            yield Candidate(**content, fault=None if fault is None else Fault(**fault))

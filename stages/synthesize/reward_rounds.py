@@ -1,0 +1,72 @@
+"""Rounds that ask the reward model about verified solutions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.corpus import Corpus
+from pipeline.task import Receipt, Resources, Task
+from stages.synthesize.completions import INTERPRETER_VARIABLE
+from stages.synthesize.reward_config import RewardConfig
+from stages.synthesize.rewarding import MODEL_FOLDER, REWARDS_FILE
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """Rewards files in the order of the solutions files; what provenance says of the model; what
+    the manifest says of it: where it was trained here, its report card."""
+
+    files: Sequence[str] = ()
+    model: dict[str, Json] = field(default_factory=dict)
+    record: dict[str, Json] = field(default_factory=dict)
+
+
+def reward_rounds(
+    corpus: Corpus, config: RewardConfig, solutions: Sequence[str]
+) -> Generator[list[Task], list[Receipt], Rewarded]:
+    """Trains the model when none is given, then scores every solutions file (paths in the
+    workspace)."""
+    here = "stages.synthesize.rewarding"
+    locations, record, folder = {}, {}, None
+    if config.model is None:
+        arguments: dict[str, Json] = {
+            "training": config.training.model_dump(mode="json"),
+            "solutions": list(solutions),
+        }
+        (trained,) = yield [corpus.task(f"{here}:train_reward", "reward", arguments)]
+        folder, sha256 = trained.path(MODEL_FOLDER), str(trained.value["model_sha256"])
+        record = {"card": trained.value["card"], "pairs": trained.value["pairs"]}
+        model = {"name": "trained here", "sha256": sha256}
+    else:
+        external = corpus.externals[config.model]
+        locations["model"], sha256 = external.location, external.sha256
+        model = {"name": Path(config.model).name, "sha256": sha256, "engine": config.engine}
+    handed = None
+    if config.answers is not None:
+        handed = corpus.externals[config.answers].sha256
+        locations["answers"] = corpus.externals[config.answers].location
+    if config.engine == "vllm" and os.environ.get(INTERPRETER_VARIABLE):
+        locations["interpreter"] = os.environ[INTERPRETER_VARIABLE]
+    scored = yield [
+        corpus.task(
+            f"{here}:score_rewards",
+            "rewards",
+            {
+                "solutions": path,
+                "model": folder,
+                "model_sha256": sha256,
+                "scoring": config.scoring(),
+                "answers_sha256": handed,
+            },
+            locations=locations,
+            resources=Resources(cpus=config.threads, gpus=config.gpus, pool="reward"),
+        )
+        for path in solutions
+    ]
+    return Rewarded([receipt.path(REWARDS_FILE) for receipt in scored], model, record)
