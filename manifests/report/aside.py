@@ -44,10 +44,9 @@ class Aside:
 def set_aside(manifest: Manifest) -> list[Aside]:
     """All records that were set aside, by source and reason, damaged ones first."""
     examples = _examples(manifest)
-    made = {maker["name"]: maker for maker in manifest.content.get("synthesis", [])}
     found = []
     for key, kind in (("quarantined", "damaged"), ("skipped", "skipped")):
-        for source, counts in {**manifest.content["ingest"]["sources"], **made}.items():
+        for source, counts in manifest.sources.items():
             found += [
                 Aside(source, kind, reason, records, examples.get(reason, []))
                 for reason, records in sorted(counts.get(key, {}).items())
@@ -68,7 +67,7 @@ def _examples(manifest: Manifest) -> dict[str, list[AsideExample]]:
 
 def _lines(manifest: Manifest) -> Iterator[dict[str, str]]:
     """Of every file a few lines a reason."""
-    for name in manifest.content["quarantine"]:
+    for name in manifest.quarantine:
         path = manifest.workspace / name
         if not path.exists() or not path.stat().st_size:
             continue

@@ -110,8 +110,11 @@ def _shares(found: Diff) -> Chart:
     moved = [group for group in found.groups if group.dimension == dimension][:_GROUPS]
     shares = [(group.share_before or 0.0, group.share_after or 0.0) for group in moved]
     points: list[tuple[str, list[float | None], str, str]] = [
-        (name, [100 * pair[side] for pair in shares], colour, "circle")
-        for side, name, colour in ((0, "before", BEFORE), (1, "after", KEPT))
+        (name, [100 * pair[side] for pair in shares], colour, symbol)
+        for side, name, colour, symbol in (
+            (0, "before", BEFORE, "circle-open"),
+            (1, "after", KEPT, "circle"),
+        )
     ]
     names = [group.group for group in moved]
     rows = [

@@ -48,7 +48,7 @@ def _shares(mixture: Mixture, scale: str) -> Figure:
     points = [
         (name, [100 * share or None for share in shares], colour, symbol)
         for name, shares, colour, symbol in (
-            ("before", [group.natural_share for _, group in shown], BEFORE, "circle"),
+            ("before", [group.natural_share for _, group in shown], BEFORE, "circle-open"),
             ("target", [group.target_share for _, group in shown], "var(--ink)", "line-ns-open"),
             ("read", [group.reached_share for _, group in shown], KEPT, "circle"),
         )

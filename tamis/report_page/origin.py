@@ -22,7 +22,7 @@ _FACTS = 60
 
 def synthesis_panels(manifest: Manifest) -> Iterator[Panel]:
     """A funnel for every source that was made: samples asked for, and what became of them."""
-    for number, maker in enumerate(manifest.content.get("synthesis", [])):
+    for number, maker in enumerate(manifest.synthesis):
         outcomes = [("asked for", maker["records"]), ("documents", maker["documents"])]
         lost = {**maker["quarantined"], **maker["skipped"]}
         outcomes[1:1] = sorted(lost.items(), key=lambda item: (-item[1], item[0]))

@@ -80,10 +80,8 @@ def _if_there(
 
 def headlines(manifest: Manifest) -> list[Headline]:
     """The strip on top: documents, text, tokens."""
-    sources = manifest.content["ingest"]["sources"].values()
-    made = manifest.content.get("synthesis", [])
-    documents = sum(counts["documents"] for counts in (*sources, *made))
-    size = sum(counts["bytes"] for counts in (*sources, *made))
+    documents = sum(counts["documents"] for counts in manifest.sources.values())
+    size = sum(counts["bytes"] for counts in manifest.sources.values())
     kept = kept_amount(manifest.cube)
     shown = [
         Headline("Documents in", count(documents), f"{megabytes(size)} MB of text"),
