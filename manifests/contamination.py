@@ -29,10 +29,10 @@ class Hit:
 
     ``start:end`` are characters of the document, ``item_start:item_end`` of the item's
     ``sequence``; ``text`` and ``item_text`` stand there, ``before`` and ``after`` around ``text``.
-    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``); ``span_lcs`` of the ``lcs`` words
-    stand in the span, the others are strays around it. ``ngram_documents`` is in how
-    many documents that do not hold the item the rarest n-gram of the match stands. ``verdict`` is
-    the stage's on the document.
+    ``ratio`` is ``lcs`` / min(words of the document, ``item_words``); ``span_lcs`` of the ``lcs``
+    words stand in the span, the others are strays around it. ``ngram_documents`` is in how many
+    documents that do not hold the item the rarest n-gram of the match stands. ``verdict`` is the
+    stage's on the document.
     """
 
     id: str

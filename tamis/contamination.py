@@ -88,9 +88,9 @@ def _show_hit(console: Console, hit: Hit) -> None:
         )
     )
     console.print(
-        f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order{strays}, ratio {hit.ratio:g},"
-        f" {hit.ngram_hits:,} {grams}, document characters {hit.start:,}-{hit.end:,}, item"
-        f" characters {hit.item_start:,}-{hit.item_end:,}{elsewhere}",
+        f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order{strays}, ratio"
+        f" {hit.ratio:g}, {hit.ngram_hits:,} {grams}, document characters {hit.start:,}-{hit.end:,},"
+        f" item characters {hit.item_start:,}-{hit.item_end:,}{elsewhere}",
         style="dim",
         highlight=False,
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.stage import StageConfig, file_setting, setting
 from stages.decontaminate.records import BenchmarkError, Record, read_records
@@ -52,6 +52,9 @@ class BenchmarkConfig(StageConfig):
     )
     csv_columns: tuple[str, ...] | None = setting(
         None, about="Column names of a CSV file that has no line of names"
+    )
+    action: Literal["drop", "mask"] | None = setting(
+        None, about="What becomes of documents that hold an item; without it, the stage's `action`"
     )
 
     def resolve(self, name: str) -> Definition:

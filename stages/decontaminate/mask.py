@@ -7,10 +7,10 @@ until nothing is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from pipeline.cuts import SPANS, cut_texts
@@ -21,11 +21,28 @@ is a collection of items rather than a text."""
 
 
 class Span(NamedTuple):
-    """Bytes of a text, and the benchmark that they are cut out for."""
+    """Bytes of a text, the benchmark that they are cut out for, and the number of the match among
+    those that the same search found."""
 
     start: int
     end: int
     benchmark: str
+    number: int
+
+
+class Later(NamedTuple):
+    """A match in what the cuts of the rounds before left. The span is that of the whole text."""
+
+    round: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What is cut out of a text (disjoint, sorted), and the matches found after the first cuts."""
+
+    cuts: Sequence[Span]
+    later: Sequence[Later] = ()
 
 
 Search = Callable[[pa.ChunkedArray], Sequence[Sequence[Span]]]
@@ -33,26 +50,38 @@ Search = Callable[[pa.ChunkedArray], Sequence[Sequence[Span]]]
 
 
 def mask_spans(
-    texts: pa.ChunkedArray, spans: Sequence[Sequence[Span]], search: Search
-) -> list[list[Span] | None]:
-    """For each text the spans to cut, disjoint and sorted: those given and all that ``search``
-    finds in what they leave. None where it still finds some after ``ROUNDS``."""
-    masks: list[list[Span] | None] = [_merged(row) for row in spans]
-    open_rows = np.flatnonzero([len(row) > 0 for row in spans])
-    for _ in range(ROUNDS):
-        if not len(open_rows):
+    texts: pa.ChunkedArray,
+    spans: Sequence[Sequence[Span]],
+    search: Search,
+    dropping: Container[str] = (),
+) -> list[Mask | None]:
+    """For each text the spans to cut: those given and all that ``search`` finds in what they leave,
+    round by round from 1. None where it still finds some after ``ROUNDS``, and where one is of a
+    benchmark in ``dropping``, whose items are not masked."""
+    masks = [None if _any_of(row, dropping) else Mask(_merged(row)) for row in spans]
+    for number in range(1, ROUNDS + 1):
+        opened = [(row, mask) for row, mask in enumerate(masks) if mask and _is_open(mask, number)]
+        if not opened:
             return masks
-        cuts = [masks[row] or [] for row in open_rows]
-        left = cut_texts(texts.take(pa.array(open_rows)), _as_column(cuts))
-        still = []
-        for row, cut, found in zip(open_rows, cuts, search(left), strict=True):
-            if found:
-                masks[row] = _merged([*cut, *(_moved_back(span, cut) for span in found)])
-                still.append(row)
-        open_rows = np.array(still, np.int64)
-    for row in open_rows:
-        masks[row] = None
-    return masks
+        rows = pa.array([row for row, _ in opened])
+        left = cut_texts(texts.take(rows), _as_column([mask.cuts for _, mask in opened]))
+        for (row, mask), found in zip(opened, search(left), strict=True):
+            moved = [_moved_back(span, mask.cuts) for span in found]
+            later = [*mask.later, *(Later(number, span) for span in moved)]
+            dropped = _any_of(found, dropping)
+            masks[row] = None if dropped else Mask(_merged([*mask.cuts, *moved]), later)
+    return [None if mask and _is_open(mask, ROUNDS + 1) else mask for mask in masks]
+
+
+def _is_open(mask: Mask, number: int) -> bool:
+    """Whether something was found in the round before ``number``, so that it must be looked at."""
+    if number == 1:
+        return len(mask.cuts) > 0
+    return len(mask.later) > 0 and mask.later[-1].round == number - 1
+
+
+def _any_of(spans: Sequence[Span], benchmarks: Container[str]) -> bool:
+    return any(span.benchmark in benchmarks for span in spans)
 
 
 def _merged(spans: Sequence[Span]) -> list[Span]:
@@ -68,12 +97,12 @@ def _merged(spans: Sequence[Span]) -> list[Span]:
 
 def _moved_back(span: Span, cuts: Sequence[Span]) -> Span:
     """Where a span of the text without ``cuts`` stands in the whole text."""
-    start, end, benchmark = span
+    start, end = span.start, span.end
     for cut in cuts:
         size = cut.end - cut.start
         start += size if start >= cut.start else 0
         end += size if end > cut.start else 0
-    return Span(start, end, benchmark)
+    return span._replace(start=start, end=end)
 
 
 def _as_column(spans: Sequence[Sequence[Span]]) -> pa.ListArray:

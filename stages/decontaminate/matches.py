@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pyarrow as pa
 
 from stages.decontaminate.frequency import Counts, rarest, shares
 from stages.decontaminate.index import Index
+from stages.decontaminate.mask import Mask
 from stages.decontaminate.match import Found
+from stages.words import I64
 
 MATCH = pa.struct(
     [
@@ -30,6 +33,7 @@ MATCH = pa.struct(
         pa.field("ngram_share", pa.float32()),
         pa.field("byte_start", pa.int32()),
         pa.field("byte_end", pa.int32()),
+        pa.field("mask_round", pa.int32()),
     ]
 )
 """One match: ``start:end`` are characters of the document, ``item_start:item_end`` characters of
@@ -38,7 +42,8 @@ looks at, ``span_lcs`` how many of these words stand in the span (see ``span.py`
 is |s_e|, ``ratio`` is |LCS| / min(|s_t|, |s_e|), all in words. ``ngram_documents`` is in how many
 documents that do not hold its item the rarest of its n-grams stands (see ``frequency.py``),
 ``ngram_share`` their share of all. ``byte_start:byte_end`` is the span in the document in UTF-8
-bytes."""
+bytes. ``mask_round`` is 0, or, of a match that was found when the document had been cut, how often
+it had been; then all but the places are those of what was left of it."""
 
 
 def match_structs(found: Found, index: Index, counts: Counts) -> pa.StructArray:
@@ -70,8 +75,31 @@ def match_structs(found: Found, index: Index, counts: Counts) -> pa.StructArray:
         pa.array(share),
         pa.array(found.byte_start, pa.int32()),
         pa.array(found.byte_end, pa.int32()),
+        pa.array(np.zeros(len(texts), np.int32)),
     ]
     return pa.StructArray.from_arrays(columns, fields=list(MATCH))
+
+
+def with_later(
+    rows: I64,
+    matches: pa.StructArray,
+    masks: Sequence[Mask | None],
+    rounds: Sequence[pa.StructArray],
+    texts: pa.ChunkedArray,
+) -> tuple[I64, pa.StructArray]:
+    """Rows and matches with those that were found later (``rounds``, from 1), behind the others of
+    their rows."""
+    later = [(row, one) for row, mask in enumerate(masks) if mask for one in mask.later]
+    moved = []
+    for row, (number, span) in later:
+        data = texts[row].as_py().encode()
+        start, end = (len(data[:byte].decode()) for byte in (span.start, span.end))
+        places = {"start": start, "end": end, "byte_start": span.start, "byte_end": span.end}
+        moved.append({**rounds[number - 1][span.number].as_py(), **places, "mask_round": number})
+    all_rows = np.concatenate([rows, np.array([row for row, _ in later], np.int64)])
+    order = np.argsort(all_rows, kind="stable")
+    together = pa.concat_arrays([matches, pa.array(moved, MATCH)])
+    return all_rows[order], together.take(pa.array(order))
 
 
 def first_of_rows(row: Any, keys: list[Any], rows: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -20,11 +21,18 @@ from stages.decontaminate.hits import Booleans
 from stages.decontaminate.index import Index, load_index
 from stages.decontaminate.mask import Span, mask_spans
 from stages.decontaminate.match import FLOOR_RATIO, Found, find_matches
-from stages.decontaminate.matches import MATCH, first_of_rows, match_structs, values_at
+from stages.decontaminate.matches import (
+    MATCH,
+    first_of_rows,
+    match_structs,
+    values_at,
+    with_later,
+)
 from stages.decontaminate.part import load_matches
 from stages.decontaminate.rounds import Round, all_rounds
 from stages.decontaminate.rule import guilty, least_ratio
 from stages.decontaminate.window import MODES
+from stages.words import I64
 
 Json = Any
 
@@ -60,7 +68,7 @@ class DecontaminateConfig(StageConfig):
     action: Literal["drop", "mask"] = setting(
         "drop",
         about="Drop documents that hold an item, or cut out the spans where they do; those of which"
-        " too much is items are dropped then too",
+        " too much is items are dropped then too. A benchmark may have an action of its own",
     )
     common_ngram_min_documents: int = threshold(
         20,
@@ -126,8 +134,15 @@ class Decontaminate(Stage[DecontaminateConfig]):
     cuts = True
 
     def may_cut(self) -> bool:
-        """Only with ``action: mask``."""
-        return self.config.action == "mask"
+        """Only with ``action: mask``, of a benchmark or of the stage."""
+        actions = {one.action or self.config.action for one in self.config.benchmarks.values()}
+        return "mask" in (actions or {self.config.action})
+
+    def dropping(self) -> frozenset[str]:
+        """The benchmarks whose items are not masked: documents that hold one are dropped."""
+        benchmarks = self.config.benchmarks.items()
+        default = self.config.action
+        return frozenset(name for name, one in benchmarks if (one.action or default) == "drop")
 
     def measured_config(self) -> dict[str, Json]:
         """A text is masked until it passes the rule: then the rule's thresholds are measured by."""
@@ -136,8 +151,13 @@ class Decontaminate(Stage[DecontaminateConfig]):
 
     def rounds(self, corpus: Corpus) -> Round:
         """The index; the matches of every part; in how many documents the n-grams stand."""
-        measured = super().measured_config()
-        del measured["action"]
+        measured = {
+            name: {k: v for k, v in value.items() if k != "action"}
+            if isinstance(value, dict)
+            else value
+            for name, value in super().measured_config().items()
+            if name != "action"
+        }
         files = {name: benchmark.path for name, benchmark in self.config.benchmarks.items()}
         limits = {
             "min_documents": self.config.common_ngram_min_documents,
@@ -149,14 +169,16 @@ class Decontaminate(Stage[DecontaminateConfig]):
         """Matches of every document at or above the floor (see ``match.FLOOR_RATIO``), as the
         rounds found them."""
         index = load_index(batch.artefacts["index"])
-        texts = batch.table["text"]
         counts = load_counts(batch.artefacts["counts"])
         found = load_matches(batch.artefacts["matches"], batch.rows)
         rows = batch.table.num_rows
-        matches = match_structs(found, index, counts)
-        bounds = np.searchsorted(found.row, np.arange(rows + 1)).astype(np.int32)
+        row, matches = found.row, match_structs(found, index, counts)
         ratio = matches.field("ratio").to_numpy(zero_copy_only=False)
-        picked = matches.take(pa.array(first_of_rows(found.row, [-ratio, -found.lcs], rows)))
+        picked = matches.take(pa.array(first_of_rows(row, [-ratio, -found.lcs], rows)))
+        masked = pa.nulls(rows, CUTS)
+        if self.may_cut():
+            row, matches, masked = self._mask(batch.table["text"], found, matches, index, counts)
+        bounds = np.searchsorted(row, np.arange(rows + 1)).astype(np.int32)
         return pa.Table.from_arrays(
             [
                 pa.ListArray.from_arrays(pa.array(bounds), matches).cast(
@@ -166,36 +188,41 @@ class Decontaminate(Stage[DecontaminateConfig]):
                 picked.field("lcs"),
                 picked.field("benchmark"),
                 pa.array(found.capped),
-                self._masks(texts, found, matches, index, counts),
+                masked,
             ],
             schema=self.columns,
         )
 
-    def _masks(
+    def _mask(
         self,
         texts: pa.ChunkedArray,
         found: Found,
         matches: pa.StructArray,
         index: Index,
         counts: Counts,
-    ) -> pa.Array:
-        """``CUTS`` of every text; null where nothing is to be cut, or where cutting does not do."""
-        if not self.may_cut():
-            return pa.nulls(len(texts), CUTS)
+    ) -> tuple[I64, pa.StructArray, pa.Array]:
+        """Rows and matches with those that were found in what the first cuts left, and ``CUTS`` of
+        every text: null where nothing is to be cut, or where cutting does not do."""
+        rounds: list[pa.StructArray] = []
 
         def search(left: pa.ChunkedArray) -> list[list[Span]]:
             again = find_matches(*text_buffers(left), index, MODES[self.config.mode])
-            return self._spans(len(left), again, match_structs(again, index, counts))
+            rounds.append(match_structs(again, index, counts))
+            return self._spans(len(left), again, rounds[-1])
 
-        masks = mask_spans(texts, self._spans(len(texts), found, matches), search)
-        return pa.array([_as_cuts(spans) if spans else None for spans in masks], CUTS)
+        spans = self._spans(len(texts), found, matches)
+        masks = mask_spans(texts, spans, search, self.dropping())
+        cuts = [_as_cuts(mask.cuts) if mask and mask.cuts else None for mask in masks]
+        row, matches = with_later(found.row, matches, masks, rounds, texts)
+        return row, matches, pa.array(cuts, CUTS)
 
     def _spans(self, rows: int, found: Found, matches: pa.StructArray) -> list[list[Span]]:
         """For each row the spans of its matches that are over the rule."""
         spans: list[list[Span]] = [[] for _ in range(rows)]
         for k in np.flatnonzero(self.over(matches)):
             name = matches.field("benchmark")[int(k)].as_py()
-            spans[found.row[k]].append(Span(int(found.byte_start[k]), int(found.byte_end[k]), name))
+            start, end = int(found.byte_start[k]), int(found.byte_end[k])
+            spans[found.row[k]].append(Span(start, end, name, int(k)))
         return spans
 
     def over(self, matches: pa.StructArray) -> Booleans:
@@ -219,9 +246,11 @@ class Decontaminate(Stage[DecontaminateConfig]):
     def decide(self, annotations: pa.Table) -> Verdicts:
         """Drops documents with a match that is ``over`` the rule, or gives their masks as cuts.
 
-        The score is the ratio of the best match. Of a document that is kept although a ratio was
-        high enough, it is what kept it: the number of words that was too low, or the share of
-        documents that have the match's n-grams, which was too high.
+        It is dropped for the best such match of a benchmark that drops, if there is one. Matches
+        that were found in what masks left are not looked at: those before them decided. The score
+        is the ratio of the best match. Of a document that is kept although a ratio was high enough,
+        it is what kept it: the number of words that was too low, or the share of documents that
+        have the match's n-grams, which was too high.
         """
         rows = annotations.num_rows
         column = annotations["matches"].combine_chunks()
@@ -231,7 +260,12 @@ class Decontaminate(Stage[DecontaminateConfig]):
         ratio, lcs = _numbers(matches, "ratio"), _numbers(matches, "lcs")
         enough = ratio >= np.float32(least)
         alike, common = self._guilty(matches), self._common(matches)
-        best = first_of_rows(row, [~alike | common, ~alike, ~enough, -ratio, -lcs], rows)
+        later = _numbers(matches, "mask_round") > 0
+        dropping = pa.array(sorted(self.dropping()), pa.string())
+        drops = pc.is_in(matches.field("benchmark"), dropping).to_numpy(zero_copy_only=False)
+        spared = alike & ~common & ~drops
+        keys = [later, ~alike | common, spared, ~alike, ~enough, -ratio, -lcs]
+        best = first_of_rows(row, keys, rows)
         picked = matches.take(pa.array(best))
         by_share = pa.array(values_at(alike & common, best))
         by_words = pa.array(values_at(enough & ~alike, best))
@@ -261,7 +295,7 @@ def _numbers(matches: pa.StructArray, name: str) -> Any:
     return matches.field(name).to_numpy(zero_copy_only=False)
 
 
-def _as_cuts(spans: list[Span]) -> list[dict[str, Json]]:
+def _as_cuts(spans: Sequence[Span]) -> list[dict[str, Json]]:
     return [
         {"start": span.start, "end": span.end, "reason": f"contaminated.{span.benchmark}"}
         for span in spans

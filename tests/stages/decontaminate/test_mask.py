@@ -90,6 +90,72 @@ def test_a_collection_of_items_is_dropped_and_takes_bounded_time(masking: Runnin
     assert masked(masking, [f"{TULIPS} {BAKERS} " * 5000]) == [None]
 
 
+def test_what_is_found_later_is_recorded_too(tmp_path: Path) -> None:
+    """A question stands inside of another one: only when it is cut out is the other one whole."""
+    words = TULIPS.split()[:24]
+    path = write_lines(tmp_path / "items.jsonl", [{"q": " ".join(words)}, {"q": BAKERS}])
+    running = Running(
+        tmp_path, benchmarks={"garden": {"path": path, "question": "q"}}, action="mask"
+    )
+    around = (" ".join(words[:12]), " ".join(words[12:]))
+    texts = [f"Ä {around[0]} {BAKERS} {around[1]}.", BAKERS, NOISE[0]]
+    annotations = running.annotate(texts)
+    matches = annotations["matches"].to_pylist()
+    assert [[match["mask_round"] for match in row] for row in matches] == [[0, 1], [0], []]
+    first, second = matches[0]
+    for match in (first, second):
+        data = texts[0].encode()[match["byte_start"] : match["byte_end"]]
+        assert data.decode() == texts[0][match["start"] : match["end"]]
+    assert texts[0][second["start"] : second["end"]] == texts[0][2:-1]
+    assert (second["item"], second["lcs"], second["item_words"]) == ("0", 24, 24)
+    assert (second["ngram_hits"], second["ratio"]) == (12, 1.0)
+    assert second["item_text"] == " ".join(words)
+    assert annotations["best_lcs"][0].as_py() == first["lcs"]
+    (cut,) = annotations["masked"][0].as_py()
+    assert (cut["start"], cut["end"]) == (second["byte_start"], second["byte_end"])
+
+
+def test_a_benchmark_has_its_own_action(tmp_path: Path) -> None:
+    garden = write_lines(tmp_path / "garden.jsonl", [{"q": TULIPS}])
+    bakery = write_lines(tmp_path / "bakery.jsonl", [{"q": BAKERS}])
+    benchmarks = {
+        "garden": {"path": garden, "question": "q", "action": "mask"},
+        "bakery": {"path": bakery, "question": "q"},
+    }
+    texts = [f"{NOISE[0] * 9}{TULIPS}", BAKERS, f"{TULIPS} {BAKERS}", f"{NOISE[0]}{TULIPS}"]
+    running = Running(tmp_path, benchmarks=benchmarks)
+    assert running.stage.may_cut()
+    verdicts = running.decide(running.annotate(texts))
+    assert verdicts.verdict.to_pylist() == [
+        KEEP,
+        "contaminated.bakery",
+        "contaminated.bakery",
+        KEEP,
+    ]
+    assert verdicts.cuts is not None
+    assert [cuts is None for cuts in verdicts.cuts.to_pylist()] == [False, True, True, False]
+    # the other way round: the stage masks, one benchmark drops
+    benchmarks["garden"]["action"] = "drop"
+    running = Running(tmp_path / "other", benchmarks=benchmarks, action="mask")
+    assert running.reasons(texts) == [
+        "contaminated.garden",
+        KEEP,
+        "contaminated.garden",
+        "contaminated.garden",
+    ]
+    benchmarks["bakery"]["action"] = "drop"
+    assert not Running(tmp_path / "none", benchmarks=benchmarks, action="mask").stage.may_cut()
+
+
+def test_the_action_asks_for_no_other_index(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "garden.jsonl", [{"q": TULIPS}])
+    one = {"path": path, "question": "q"}
+    plain = Running(tmp_path, benchmarks={"garden": one})
+    masking = Running(tmp_path, benchmarks={"garden": {**one, "action": "mask"}})
+    assert plain.artefacts.shared == masking.artefacts.shared
+    assert plain.stage.measured_config() != masking.stage.measured_config()
+
+
 def test_dropping_gives_no_cuts(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "items.jsonl", [{"q": TULIPS}])
     running = Running(tmp_path, benchmarks={"garden": {"path": path, "question": "q"}})
@@ -131,15 +197,15 @@ def test_spans_are_moved_back_to_where_they_stood(text: str) -> None:
         for one in left.to_pylist():
             data = one.encode()
             places = [i for i in range(len(data) - 1) if data[i : i + 2] in (b"aa", b"bb")]
-            found.append([Span(i, i + 2, "x") for i in places[:1]])
+            found.append([Span(i, i + 2, "x", 0) for i in places[:1]])
         return found
 
     slow = text
     while pair := re.search("aa|bb", slow):
         slow = slow[: pair.start()] + slow[pair.end() :]
     column = pa.chunked_array([pa.array([text], pa.large_string())])
-    (spans,) = mask_spans(column, search(column), search)
-    assert spans is not None
+    (mask,) = mask_spans(column, search(column), search)
+    assert mask is not None
     data = text.encode()
-    gone = {byte for span in spans for byte in range(span.start, span.end)}
+    gone = {byte for span in mask.cuts for byte in range(span.start, span.end)}
     assert bytes(data[i] for i in range(len(data)) if i not in gone).decode() == slow
