@@ -1,9 +1,4 @@
-"""The front door: the same verbs as on the command line, from Python.
-
->>> import tamis
->>> built = tamis.build("recipes/sample.yaml", engine="local", workers=2)
->>> built.manifest.fingerprint
-"""
+"""The front door: the same verbs as on the command line, from Python. docs/api.md shows them."""
 
 from __future__ import annotations
 
@@ -11,9 +6,41 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tamis.api import build, diff, explain, load_manifest, plan, report, run_stage, verify
+    from tamis.api import (
+        build,
+        clusters,
+        contamination,
+        diff,
+        dropped,
+        dropped_by,
+        explain,
+        gate,
+        load_manifest,
+        plan,
+        report,
+        run_stage,
+        show,
+        verify,
+        what_if,
+    )
 
-__all__ = ["build", "diff", "explain", "load_manifest", "plan", "report", "run_stage", "verify"]
+__all__ = [
+    "build",
+    "clusters",
+    "contamination",
+    "diff",
+    "dropped",
+    "dropped_by",
+    "explain",
+    "gate",
+    "load_manifest",
+    "plan",
+    "report",
+    "run_stage",
+    "show",
+    "verify",
+    "what_if",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from manifests.clusters import Cluster, deduplications, largest_clusters
+from manifests.contamination import Contamination, decontaminations
 from manifests.diff import Diff, diff_manifests
-from manifests.explain import Story, explain_document
+from manifests.explain import Story, explain_document, explain_documents
+from manifests.gate import Met, check
 from manifests.manifest import Manifest
 from manifests.manifest import load_manifest as _load_manifest
+from manifests.reasons import DroppedGroup, dropped_groups, sample_dropped
 from manifests.verify import Verification, verify_workspace
-from pipeline.build import Built
+from pipeline.build import Built, last_build
 from pipeline.build import build as _build
 from pipeline.engine import Engine
 from pipeline.observer import Observer, Silence
@@ -21,6 +29,13 @@ from pipeline.plan import plan as _plan
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.store import Store
 from stages.catalog import CATALOG
+from tamis.contamination_tables import contamination_of
+from tamis.reports import chosen_stages
+from tamis.revisions import find_manifest
+from tamis.summary import show_build, show_places
+
+if TYPE_CHECKING:
+    from tamis.suppose import WhatIf
 
 ENGINES = ("local", "ray")
 
@@ -80,13 +95,101 @@ def plan(
 
 
 def explain(workspace: str | Path, document: str, limit: int = 1) -> list[Story]:
-    """What happened to a document, found by id, locator, URL or a piece of its text."""
+    """What happened to a document, found by id (its first 8 digits will do), locator, URL or a
+    piece of its text; of several that match, the first ``limit``.
+
+    Raises NotFoundError (a LookupError) when none matches.
+    """
     return explain_document(_load_manifest(Path(workspace)), document, limit)
 
 
-def diff(before: str | Path, after: str | Path) -> Diff:
-    """What changed between two manifests or workspaces, and what caused it."""
-    return diff_manifests(_load_manifest(Path(before)), _load_manifest(Path(after)))
+def dropped(
+    workspace: str | Path, reason: str, sample: int = 10, *, by: str | None = None, seed: int = 0
+) -> list[Story]:
+    """Some of the documents that were dropped for a reason (``near_duplicate``; ``contaminated``
+    for all benchmarks; or a stage, for all its reasons). With ``by``, a dimension of the manifest
+    such as ``source``, they are taken in turn from all its groups; another ``seed`` takes others.
+
+    Raises NotFoundError naming the reasons, or the dimensions, that there are.
+    """
+    manifest = _load_manifest(Path(workspace))
+    return explain_documents(manifest, sample_dropped(manifest, reason, sample, seed, by))
+
+
+def dropped_by(workspace: str | Path, reason: str, dimension: str) -> list[DroppedGroup]:
+    """How many documents of every group of a dimension came to the stage that has the reason, and
+    how many were dropped for it, most of them first. Raises as ``dropped`` does."""
+    return dropped_groups(_load_manifest(Path(workspace)), reason, dimension)
+
+
+def clusters(
+    workspace: str | Path, stage: str | None = None, most: int = 10, members: int = 10
+) -> dict[str, list[Cluster]]:
+    """By deduplication (all, or the ``stage``), its largest clusters, each with so many of its
+    dropped ``members`` and the documents that were kept for them.
+
+    Raises NotFoundError when the corpus has no such deduplication.
+    """
+    manifest = _load_manifest(Path(workspace))
+    names = chosen_stages(manifest, stage, deduplications(manifest), "deduplication")
+    return {name: largest_clusters(manifest, name, most, members) for name in names}
+
+
+def contamination(
+    workspace: str | Path, stage: str | None = None, hits: int = 20
+) -> dict[str, Contamination]:
+    """By decontamination (all, or the ``stage``), what stands of which benchmark in how many
+    documents, and the ``hits`` that are the least sure, with both texts.
+
+    Raises NotFoundError when the corpus has no such decontamination.
+    """
+    manifest = _load_manifest(Path(workspace))
+    names = chosen_stages(manifest, stage, decontaminations(manifest), "decontamination")
+    return {name: contamination_of(manifest, name, hits) for name in names}
+
+
+def diff(before: str | Path, after: str | Path, *, attribute: bool = True) -> Diff:
+    """What changed between two corpora and what caused it. Each side is a workspace, a manifest
+    file, or ``REVISION:PATH`` of the git repository around the working directory.
+
+    With ``attribute`` (which takes longest) ``Diff.attribution`` says which part of the change
+    comes from which cause. Raises ManifestError when a side is not there or damaged.
+    """
+    sides = (find_manifest(str(before)), find_manifest(str(after)))
+    found = diff_manifests(*sides)
+    if attribute and found.before != found.after:
+        from tamis.attribution import attribution  # loads every stage
+
+        found.attribution = attribution(*sides)
+    return found
+
+
+def gate(changes: Diff, conditions: Sequence[str]) -> list[Met]:
+    """Whether conditions on a diff, such as ``share(domain=science) < -1pp``, are met, in their
+    order. Raises GateError (a ValueError) saying what can be written, and what there is."""
+    return check(changes, conditions)
+
+
+def what_if(workspace: str | Path, settings: Sequence[str]) -> WhatIf:
+    """The counts, the mixture and the effective tokens that a build with other ``settings``
+    (``stages.quality.min_score=2.5``) would give, from ledgers alone; ``WhatIf.exact`` says
+    whether it would give just these, ``WhatIf.doubts`` why not.
+
+    Raises RecipeError for a setting that ledgers cannot answer, naming those that they can.
+    """
+    from tamis.suppose import what_if as answer  # loads every stage
+
+    return answer(_load_manifest(Path(workspace)), settings)
+
+
+def show(workspace: str | Path, width: int = 132) -> str:
+    """The summary of the last build, as text of so many columns. Raises ManifestError when the
+    workspace holds none."""
+    built = last_build(Path(workspace))
+    console = Console(width=width, record=True, file=io.StringIO())
+    show_build(console, built.manifest, built.steps, built.seconds)
+    show_places(console, built.manifest)
+    return console.export_text()
 
 
 def report(workspace: str | Path, against: str | Path | None = None) -> str:

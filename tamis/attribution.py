@@ -22,7 +22,7 @@ from pipeline.recipe import Entry, RecipeError
 from stages.catalog import CATALOG
 from tamis.derive import derive
 from tamis.recount import recount
-from tamis.what_if import check_decided, stage_entries
+from tamis.suppose import check_decided, stage_entries
 
 Json = Any
 Group = tuple[Cause, ...]

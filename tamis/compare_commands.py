@@ -21,8 +21,8 @@ from tamis.diff_tables import diff_sections, texts_of_moves, what_if_sections
 from tamis.options import AsJson, Workspace
 from tamis.outlines import diff_with_others, outline_sections
 from tamis.revisions import find_manifest
+from tamis.suppose import what_if as find_what_if
 from tamis.tables import Section, as_markdown, show_sections
-from tamis.what_if import what_if as find_what_if
 
 MET = 3
 """Exit code when a condition of ``--fail-if`` is met."""

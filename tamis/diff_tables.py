@@ -12,8 +12,8 @@ from manifests.documents import Document, find_documents
 from manifests.effects import Amount, GroupEffect, mixture_dimension
 from manifests.manifest import Manifest
 from tamis.printable import one_line
+from tamis.suppose import WhatIf
 from tamis.tables import Section
-from tamis.what_if import WhatIf
 
 GROUPS = 12
 """Groups shown of one dimension, those that moved most; JSON has all."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +29,14 @@ from tamis.options import (
     TestSide,
     Workspace,
 )
-from tamis.reports import ClustersReport, ContaminationReport, Report, TestSideReport, Wishes
+from tamis.reports import (
+    ClustersReport,
+    ContaminationReport,
+    Report,
+    TestSideReport,
+    Wishes,
+    chosen_stages,
+)
 from tamis.story import show_groups, show_story, stories_data, witnesses_of
 
 StageOption = Annotated[
@@ -120,7 +126,7 @@ def clusters(
     that its documents say the same.
     """
     manifest = load_manifest(workspace)
-    names = _chosen(workspace, stage, deduplications(manifest), "deduplication")
+    names = chosen_stages(manifest, stage, deduplications(manifest), "deduplication")
     wishes = Wishes(clusters=most, members=members, compared=compared)
     _answer([ClustersReport(manifest, name, wishes) for name in names], names, as_json)
 
@@ -159,7 +165,7 @@ def contamination(
             "--benchmarks goes with --test-side here: the hits are those of the benchmarks that the"
             " corpus was built with."
         )
-    names = _chosen(workspace, stage, decontaminations(manifest), "decontamination")
+    names = chosen_stages(manifest, stage, decontaminations(manifest), "decontamination")
     _answer([ContaminationReport(manifest, name, wishes) for name in names], names, as_json)
 
 
@@ -170,15 +176,3 @@ def _answer(answers: Sequence[Report], stages: Sequence[str], as_json: bool) -> 
         return
     for answer in answers:
         answer.show(out)
-
-
-def _chosen(workspace: Path, stage: str | None, there: list[str], what: str) -> list[str]:
-    if stage is None and there:
-        return there
-    if stage in there:
-        return [str(stage)]
-    if not there:
-        raise NotFoundError(
-            f"{workspace}: was built without a {what}. Add the stage to the recipe and build again."
-        )
-    raise NotFoundError(f"{workspace}: no {what} is named `{stage}`. There is {', '.join(there)}.")

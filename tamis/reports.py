@@ -11,9 +11,10 @@ from rich.console import Console
 
 from manifests.clusters import deduplications, largest_clusters
 from manifests.contamination import decontaminations
+from manifests.explain import NotFoundError
 from manifests.manifest import Manifest
 from stages.decontaminate.benchmark import BenchmarkConfig
-from tamis.clusters import clusters_data, show_clusters
+from tamis.cluster_tables import clusters_data, show_clusters
 from tamis.contained import (
     counts_by_benchmark,
     find_contained,
@@ -21,7 +22,7 @@ from tamis.contained import (
     write_clean,
     write_contained,
 )
-from tamis.contamination import contamination_of, show_contamination
+from tamis.contamination_tables import contamination_of, show_contamination
 
 
 @dataclass(frozen=True)
@@ -122,3 +123,20 @@ def reports_on(manifest: Manifest, stage: str, wishes: Wishes) -> list[Report]:
     if stage in decontaminations(manifest):
         return [ContaminationReport(manifest, stage, wishes)]
     return []
+
+
+def chosen_stages(manifest: Manifest, stage: str | None, there: list[str], what: str) -> list[str]:
+    """The stage that is asked about, or all that are ``there``. Raises NotFoundError when there is
+    none, or none of that name; ``what`` they are."""
+    if stage is None and there:
+        return there
+    if stage in there:
+        return [str(stage)]
+    if not there:
+        raise NotFoundError(
+            f"{manifest.path}: the corpus was built without a {what}. Add the stage to the recipe"
+            " and build again."
+        )
+    raise NotFoundError(
+        f"{manifest.path}: no {what} is named `{stage}`. There is {', '.join(there)}."
+    )

@@ -11,7 +11,7 @@ from manifests.documents import Document
 from manifests.manifest import Manifest, ManifestError
 from manifests.report.samples import DroppedDocument, DroppedSample, dropped_samples
 from manifests.schema import KEEP
-from tamis.contamination import contamination_of
+from tamis.contamination_tables import contamination_of
 from tamis.printable import one_line, printable
 from tamis.report_page.numbers import count, percent, score, size
 from tamis.report_page.parts import Panel

@@ -10,7 +10,7 @@ import pytest
 import tamis
 from manifests.documents import find_documents
 from manifests.manifest import Manifest, load_manifest
-from tamis.contamination import aligned_lines, contamination_of
+from tamis.contamination_tables import aligned_lines, contamination_of
 from tests.small_corpus import problems
 from tests.tamis.duplicates import NAMES, page, write_duplicates
 from tests.tamis.test_cli import call

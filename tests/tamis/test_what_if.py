@@ -12,7 +12,7 @@ from manifests.manifest import Manifest
 from pipeline.recipe import RecipeError
 from tamis.derive import derive
 from tamis.recount import recount
-from tamis.what_if import changed_entries, stage_entries, what_if
+from tamis.suppose import changed_entries, stage_entries, what_if
 from tests.small_corpus import write_small_corpus
 
 FIXED = ("stages.tokenize.tokenizer=qwen",)
