@@ -14,24 +14,25 @@ from tamis.tables import Section
 def flow_panel(manifest: Manifest) -> Panel:
     """Documents, bytes and tokens through the stages."""
     flow = flow_of(manifest)
+    dropping = [step.stage for step in flow.steps if step.losses]
+    quiet = [step.stage for step in flow.steps if not step.losses]
+    if not dropping:
+        return Panel("flow", "Flow", "No stage drops anything.", tables=[_stages(flow)])
+    lead = "From the sources on the left to what is kept on the right. Grey is what a stage drops."
+    if quiet:
+        lead += f" Stages that drop nothing are left out: {', '.join(quiet)}."
     views = {
         unit.name: sankey(flow, unit)
         for unit in UNITS
-        if any(unit.size(amount) for amount in flow.kept.values())
+        if any(unit.size(step.came) > unit.size(step.kept) for step in flow.steps)
     }
-    dropping = [step.stage for step in flow.steps if step.losses]
-    quiet = [step.stage for step in flow.steps if not step.losses]
-    lead = "From the sources on the left to what is kept on the right. Grey is what a stage drops."
-    if quiet:
-        lead += f" Stages that dropped nothing are left out: {', '.join(quiet)}."
-    table = _stages(flow)
     chart = Chart(
         "flow",
         "Through the stages",
         f"Sankey diagram from {len(flow.sources)} sources through the stages"
         f" {', '.join(dropping)} to what is kept by {flow.dimension}.",
         views,
-        table,
+        _stages(flow),
         narrow=_funnel(flow),
     )
     return Panel("flow", "Flow", lead, [chart], tables=[_reasons(flow)])

@@ -10,9 +10,11 @@ def count(number: int | None) -> str:
     return NONE if number is None else f"{number:,}"
 
 
-def megabytes(size: int | None) -> str:
-    """Bytes in MB (10^6)."""
-    return NONE if size is None else f"{size / 1e6:,.1f}"
+def megabytes(n_bytes: int | None) -> str:
+    """Bytes in MB (10^6); so few that one digit would say nothing have three."""
+    if n_bytes is None:
+        return NONE
+    return f"{n_bytes / 1e6:,.{3 if 0 < n_bytes < 1e5 else 1}f}"
 
 
 def size(n_bytes: int) -> str:

@@ -111,14 +111,21 @@ def sankey(flow: Flow, unit: Unit) -> Figure:
         dropped = came - kept
         told = f"{label(name)} drops {unit.told(dropped)}"
         x = _LEFT + (number + 0.55) * width
-        y = _FILLED * (came + dropped / 2) / total + 0.1 + _STAGGER[number % len(_STAGGER)]
+        height = _FILLED * dropped / total
+        y = _FILLED * came / total + 0.1 + _STAGGER[number % len(_STAGGER)] + height / 2
+        y = min(y, 1 - height / 2)
         lost = nodes.add(f"−{unit.write(dropped)}", told, DROPPED, x, y)
         rest = f"{unit.told(kept)} kept"
         nodes.link(middles[number], middles[number + 1], kept, "var(--flow)", rest)
         nodes.link(middles[number], lost, dropped, "var(--flow-lost)", told)
     _place_ends(nodes, groups, total, 1.0, middles[-1], unit)
-    most = max(len(stages) + len(groups), len(sources))
-    return figure([_trace(nodes, most)], _HEIGHT, {"margin": _MARGIN, "annotations": names})
+    columns = [
+        (len(sources), total),
+        *((2, came) for _, came, _ in stages),
+        (len(groups), stream[-1][1]),
+    ]
+    pad = _pad([(number, size / total) for number, size in columns if number > 1])
+    return figure([_trace(nodes, pad)], _HEIGHT, {"margin": _MARGIN, "annotations": names})
 
 
 _MARGIN = {"l": 4, "r": 4, "t": 44, "b": 8}
@@ -139,9 +146,15 @@ def _name(text: str, x: float, number: int) -> dict[str, Any]:
     }
 
 
-def _trace(nodes: _Nodes, most: int) -> dict[str, Any]:
-    """``most``: the nodes of the fullest column, by which plotly.js scales the diagram."""
+def _pad(columns: Sequence[tuple[int, float]]) -> float:
+    """The gap between nodes, in pixels, with which plotly.js draws them at our scale: as large as
+    the fullest column leaves room for. ``columns``: nodes and their part of the whole."""
     room = _HEIGHT - _MARGIN["t"] - _MARGIN["b"]
+    gaps = [(1 - _FILLED * part) * room / (number - 1) for number, part in columns]
+    return round(min(gaps, default=0.0), 2)
+
+
+def _trace(nodes: _Nodes, pad: float) -> dict[str, Any]:
     sources, targets, values, colours, hovers = zip(*nodes.links, strict=True)
     return {
         "type": "sankey",
@@ -153,8 +166,10 @@ def _trace(nodes: _Nodes, most: int) -> dict[str, Any]:
             "color": nodes.colours,
             "x": nodes.x,
             "y": nodes.y,
-            "pad": round((1 - _FILLED) * room / max(1, most - 1), 2),
+            "pad": pad,
             "thickness": 10,
+            # what is dropped is in a column with the next stage, and below it
+            "align": "left",
             "line": {"width": 0},
         },
         "link": {
