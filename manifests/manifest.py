@@ -113,8 +113,21 @@ def sealed(content: Mapping[str, Json]) -> dict[str, Json]:
     return {**bare, "fingerprint": fingerprint(told), "checksum": fingerprint(bare)}
 
 
+_ROWS = "the rows of the cube"
+
+
 def manifest_text(content: Mapping[str, Json]) -> str:
-    """The manifest as it is written: sorted keys, one space of indent, a newline at the end."""
+    """The manifest as it is written: sorted keys, one space of indent, a newline at the end. A row
+    of the cube is a line, so that two manifests can be compared line by line."""
+    rows = content.get("cube", {}).get("rows")
+    if not rows:
+        return _indented(content)
+    text = _indented({**content, "cube": {**content["cube"], "rows": _ROWS}})
+    lines = ",\n".join(f"   {json.dumps(row, ensure_ascii=False)}" for row in rows)
+    return text.replace(f'\n  "rows": "{_ROWS}"', f'\n  "rows": [\n{lines}\n  ]', 1)
+
+
+def _indented(content: Mapping[str, Json]) -> str:
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 

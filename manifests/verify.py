@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 
 from manifests.checksum import sha256_of_file
 from manifests.cuts import CutCounts, add_cuts, count_cuts
+from manifests.long_list import is_elsewhere
 from manifests.manifest import Manifest
 from manifests.parts import part_files
 from manifests.schema import KEEP, RECEIPT
@@ -46,12 +50,15 @@ def verify_workspace(manifest: Manifest) -> Verification:
     index = root / manifest.content["files"]["path"]
     if not _sound(result, root, index, manifest.content["files"]["sha256"], None):
         return result
+    for listed in _long_lists(manifest):
+        if not _sound(result, root, root / listed["path"], listed["sha256"], None):
+            return result
     damaged: set[str] = set()
     for file in manifest.files.iter_rows(named=True):
         if not _sound(result, root, root / file["path"], file["sha256"], file["bytes"]):
             damaged.add(file["path"])
     current = manifest.path.parent == root
-    for name, published in manifest.content["published"].items():
+    for name, published in manifest.published.items():
         made = root / published["artefact"]
         path = root / name if current else made
         if not _sound(result, root, path, published["sha256"], published["bytes"], made.parent):
@@ -62,6 +69,15 @@ def verify_workspace(manifest: Manifest) -> Verification:
     if not damaged:
         _ledgers_agree(result, manifest)
     return result
+
+
+def _long_lists(manifest: Manifest) -> Iterator[Mapping[str, Any]]:
+    """Where the lists stand that are too long for the manifest."""
+    content = manifest.content
+    records = (stage["record"].values() for stage in content["stages"])
+    for value in chain((content["published"], content["quarantine"]), *records):
+        if is_elsewhere(value):
+            yield value
 
 
 def _sound(

@@ -10,15 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from manifests.checksum import fingerprint, sha256_of_file
-from manifests.losses import source_losses
 from manifests.manifest import (
-    FILES_FILE,
-    FORMAT,
     HISTORY,
     MANIFEST_FILE,
     RUN_FILE,
@@ -28,17 +21,14 @@ from manifests.manifest import (
     manifest_text,
     sealed,
 )
-from manifests.schema import SURVIVOR
 from pipeline.catalog import Catalog
+from pipeline.compose import manifest_content
 from pipeline.corpus import External
-from pipeline.count import BASE_MEASURES, merge_cubes, merge_cuts
 from pipeline.engine import Engine, TaskFailedError
-from pipeline.inputs import Checksums, find_externals, find_inputs, summarize_inputs
-from pipeline.libraries import library_versions
+from pipeline.inputs import Checksums, find_externals, find_inputs
 from pipeline.observer import Observer
 from pipeline.recipe import Recipe
 from pipeline.source import InputFile
-from pipeline.stage import Stage, identified_config
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
 from pipeline.walk import Walk, Walked
@@ -181,7 +171,7 @@ def build(
         finally:
             slot.close()
         _publish(store, walked)
-        content = _content(recipe, inputs, externals, walked, store, version)
+        content = manifest_content(recipe, inputs, externals, walked, store, version)
         manifest = _write(store, content)
         store.path(FAILURE_FILE).unlink(missing_ok=True)
         seconds = time.perf_counter() - started
@@ -209,8 +199,8 @@ def locked(store: Store) -> Iterator[None]:
 def _publish(store: Store, walked: Walked) -> None:
     """Links the files meant for people to their names; removes those of an earlier build."""
     try:
-        before = load_manifest(store.root).content["published"]
-    except ManifestError:
+        before = load_manifest(store.root).published
+    except (ManifestError, FileNotFoundError):
         before = {}
     for name in before:
         if name not in walked.published:
@@ -229,141 +219,6 @@ def _publish(store: Store, walked: Walked) -> None:
     for folder in {store.path(name).parent for name in before} - {store.root}:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def _content(
-    recipe: Recipe,
-    inputs: Mapping[str, Sequence[InputFile]],
-    externals: Mapping[str, Mapping[str, External]],
-    walked: Walked,
-    store: Store,
-    version: str,
-) -> dict[str, Json]:
-    cube = merge_cubes((r.value for r in walked.cube_receipts), walked.cube_keys)
-    cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
-    cuts = merge_cuts([receipt.value for receipt in walked.cube_receipts])
-    path = _write_files(store, walked)
-    checksums = {
-        name: {path: file.sha256 for path, file in files.items()}
-        for name, files in externals.items()
-    }
-    synthesis = [
-        {
-            "name": maker.name,
-            "use": maker.type,
-            "version": maker.synthesis.version,
-            "libraries": library_versions(maker.synthesis.libraries),
-            "config": identified_config(maker.synthesis.config, checksums[maker.name]),
-            **walked.made[maker.name],
-        }
-        for maker in recipe.makers
-    ]
-    stages = []
-    for entry in recipe.entries:
-        stage: Stage[Any] = entry.stage
-        stages.append(
-            {
-                "name": entry.name,
-                "use": entry.type,
-                "version": stage.version,
-                "libraries": library_versions(stage.libraries),
-                "config": identified_config(stage.config, checksums[entry.name]),
-                "drops": stage.drops,
-                "dimensions": list(stage.dimensions),
-                "measures": list(stage.measures),
-                "record": walked.records[entry.name],
-                **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
-                **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
-            }
-        )
-    return {
-        "format": FORMAT,
-        "tamis": version,
-        "name": recipe.name,
-        "recipe": recipe.resolved(),
-        "inputs": summarize_inputs(inputs),
-        "ingest": {
-            "version": recipe.ingest.version,
-            "libraries": library_versions(recipe.ingest.libraries),
-            "config": recipe.ingest.config.model_dump(mode="json"),
-            "sources": walked.ingested,
-        },
-        "synthesis": synthesis,
-        "quarantine": sorted(walked.quarantines),
-        "stages": stages,
-        "warnings": _warnings(recipe, stages),
-        "cube": cube,
-        **({"cut": cuts["cut"]} if cuts else {}),
-        "published": dict(sorted(walked.published.items())),
-        "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
-    }
-
-
-def _warnings(recipe: Recipe, stages: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
-    """What a person should look at: sources that a deduplication took most of."""
-    deduplications = {
-        entry.name for entry in recipe.entries if SURVIVOR in entry.stage.columns.names
-    }
-    compared = (stage for stage in stages if stage["name"] in deduplications)
-    return source_losses(compared, recipe.warnings.source_loss)
-
-
-def _stage_counts(
-    name: str, recipe: Recipe, cube: Mapping[str, Json], keys: int
-) -> dict[str, Json]:
-    """Documents and bytes in, kept, and dropped by reason, of one stage."""
-    order = {entry.name: index for index, entry in enumerate(recipe.entries)}
-    columns = cube["columns"]
-    by, why, source = columns.index("dropped_by"), columns.index("reason"), columns.index("source")
-    came = {"documents": 0, "bytes": 0}
-    dropped: dict[str, dict[str, int]] = {}
-    by_source: dict[str, dict[str, int]] = {}
-    for row in cube["rows"]:
-        if row[by] is not None and order[row[by]] < order[name]:
-            continue
-        documents, size = row[keys], row[keys + 1]
-        came["documents"] += documents
-        came["bytes"] += size
-        per_source = by_source.setdefault(row[source], {"documents_in": 0, "documents_dropped": 0})
-        per_source["documents_in"] += documents
-        if row[by] == name:
-            reason = dropped.setdefault(row[why], {"documents": 0, "bytes": 0})
-            reason["documents"] += documents
-            reason["bytes"] += size
-            per_source["documents_dropped"] += documents
-    lost = {key: sum(reason[key] for reason in dropped.values()) for key in came}
-    return {
-        "in": came,
-        "kept": {key: came[key] - lost[key] for key in came},
-        "dropped": dict(sorted(dropped.items())),
-        "by_source": dict(sorted(by_source.items())),
-    }
-
-
-_FILES = {
-    "stage": pl.String,
-    "part": pl.Int64,
-    "role": pl.String,
-    "path": pl.String,
-    "rows": pl.Int64,
-    "bytes": pl.Int64,
-    "sha256": pl.String,
-}
-"""Columns of the list of files."""
-
-
-def _write_files(store: Store, walked: Walked) -> str:
-    """The list of all files of the corpus, as Parquet; returns its workspace-relative path."""
-    frame = pl.DataFrame([asdict(file) for file in walked.files], schema=_FILES)
-    name = fingerprint([list(row) for row in frame.select("path", "sha256").rows()])
-    path = f"store/manifest/files/{name}/{FILES_FILE}"
-    target = store.path(path)
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{FILES_FILE}.new")
-        frame.write_parquet(temporary, compression="zstd")
-        temporary.replace(target)
-    return path
 
 
 def _write(store: Store, content: Mapping[str, Json]) -> Manifest:

@@ -16,12 +16,15 @@ from pipeline.cuts import united_cuts
 from pipeline.task import Json, TaskRun
 
 BASE_MEASURES = ("documents", "bytes")
+COUNTS_FILE = "counts.json"
+COUNTS_PER_SUM = 64
+"""Counts that one task adds up; so many are left for the driver."""
 
 
 def count_part(run: TaskRun) -> Json:
     """Counts one part. Arguments: ``documents``; ``verdicts`` as ``[stage, path]`` in order;
-    ``dimensions`` and ``measures`` as ``[column, path]``. Returns the cube's rows, and where
-    stages cut, what they cut."""
+    ``dimensions`` and ``measures`` as ``[column, path]``. Writes ``counts.json``: columns and rows
+    of the cube, and where stages cut, what they cut."""
     documents = run.path(run.arguments["documents"])
     frame = pl.read_parquet(documents, columns=["source", "text"]).select(
         pl.col("source").cast(pl.String),
@@ -51,9 +54,21 @@ def count_part(run: TaskRun) -> Json:
         )
         .sort(keys, nulls_last=False)
     )
-    (run.output / "cube.json").write_text(json.dumps(cube.rows()))
     counted = {"columns": cube.columns, "rows": [list(row) for row in cube.rows()]}
-    return counted | _count_cuts(run, frame["dropped_by"].is_null())
+    counted |= _count_cuts(run, frame["dropped_by"].is_null())
+    return _write(run, counted)
+
+
+def add_counts(run: TaskRun) -> Json:
+    """Adds up ``counts`` (paths of ``counts.json``) whose first ``keys`` columns are no numbers;
+    writes another."""
+    counts = [json.loads(run.path(path).read_text()) for path in run.arguments["counts"]]
+    return _write(run, merge_counts(counts, run.arguments["keys"]))
+
+
+def _write(run: TaskRun, counted: Json) -> Json:
+    (run.output / COUNTS_FILE).write_text(json.dumps(counted, separators=(",", ":")))
+    return {"rows": len(counted["rows"])}
 
 
 def _count_cuts(run: TaskRun, kept: pl.Series) -> dict[str, Json]:
@@ -76,6 +91,11 @@ def _count_cuts(run: TaskRun, kept: pl.Series) -> dict[str, Json]:
 def cube_keys(arguments: Mapping[str, Json]) -> list[str]:
     """The columns that the cube groups by, in order."""
     return ["source", *(name for name, _ in arguments["dimensions"]), "dropped_by", "reason"]
+
+
+def merge_counts(counts: Sequence[Mapping[str, Json]], keys: int) -> dict[str, Json]:
+    """What ``count_part`` says, of several parts together."""
+    return merge_cubes(counts, keys) | merge_cuts(counts)
 
 
 def merge_cubes(cubes: Iterable[Mapping[str, Json]], keys: int) -> dict[str, Json]:

@@ -10,26 +10,15 @@ from typing import Any
 from pipeline.annotate import Link, chain_task, plan_link
 from pipeline.catalog import Catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, Part
+from pipeline.count import COUNTS_FILE, COUNTS_PER_SUM
 from pipeline.draft import Place
+from pipeline.file_list import FileList
 from pipeline.libraries import library_versions
 from pipeline.recipe import Entry, Maker, Recipe
 from pipeline.source import InputFile, Made
 from pipeline.stage import Artefacts, external_places
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task
-
-
-@dataclass(frozen=True)
-class LedgerFile:
-    """A file of the workspace that belongs to the corpus, with what checks it."""
-
-    stage: str
-    part: int
-    role: str
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 @dataclass
@@ -42,8 +31,8 @@ class Walked:
     quarantines: list[str] = field(default_factory=list)
     records: dict[str, Mapping[str, Json]] = field(default_factory=dict)
     published: dict[str, dict[str, Json]] = field(default_factory=dict)
-    files: list[LedgerFile] = field(default_factory=list)
-    cube_receipts: list[Receipt] = field(default_factory=list)
+    files: FileList = field(default_factory=FileList)
+    counts: list[str] = field(default_factory=list)
     cube_keys: int = 0
 
 
@@ -293,7 +282,7 @@ class Walk(ABC):
                 Task(
                     function="pipeline.count:count_part",
                     folder="store/manifest/counts",
-                    version=[1, library_versions(())],
+                    version=[2, library_versions(())],
                     arguments={
                         "documents": part.documents,
                         "verdicts": [
@@ -311,18 +300,31 @@ class Walk(ABC):
                 )
             )
         self.walked.cube_keys = 3 + len(dimensions)
-        receipts = self.step("count", ["manifest"], tasks)
-        self.walked.cube_receipts = [receipt for (receipt,) in receipts]
+        counts = self._counted("count", tasks)
+        while len(counts) > COUNTS_PER_SUM:
+            groups = [counts[k : k + COUNTS_PER_SUM] for k in range(0, len(counts), COUNTS_PER_SUM)]
+            counts = self._counted("count: sums", [self._sum(group) for group in groups])
+        self.walked.counts = counts
+
+    def _counted(self, name: str, tasks: list[Task]) -> list[str]:
+        receipts = self.step(name, ["manifest"], tasks)
+        return [receipt.path(COUNTS_FILE) for (receipt,) in receipts]
+
+    def _sum(self, counts: list[str]) -> Task:
+        return Task(
+            function="pipeline.count:add_counts",
+            folder="store/manifest/sums",
+            version=[1, library_versions(())],
+            arguments={"counts": counts, "keys": self.walked.cube_keys},
+            label=f"sum of {len(counts)} counts",
+        )
 
     def _keep_file(
         self, stage: str, part: int, role: str, receipt: Receipt, name: str, rows: int
     ) -> None:
         checked: Mapping[str, Any] = receipt.files[name]
-        self.walked.files.append(
-            LedgerFile(
-                stage, part, role, receipt.path(name), rows, checked["bytes"], checked["sha256"]
-            )
-        )
+        size, sha256 = checked["bytes"], checked["sha256"]
+        self.walked.files.add((stage, part, role, receipt.path(name), rows, size, sha256))
 
 
 def _nothing() -> dict[str, Json]:

@@ -1,0 +1,187 @@
+"""The content of a manifest, from what a walk found. Long lists and the list of files go to Parquet
+files of the workspace, so that the manifest stays small."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+import polars as pl
+
+from manifests.checksum import sha256_of_file
+from manifests.long_list import LONGEST
+from manifests.losses import source_losses
+from manifests.manifest import FILES_FILE, FORMAT
+from manifests.schema import SURVIVOR
+from pipeline.corpus import External
+from pipeline.count import BASE_MEASURES, merge_counts
+from pipeline.inputs import summarize_inputs
+from pipeline.libraries import library_versions
+from pipeline.recipe import Recipe
+from pipeline.source import InputFile
+from pipeline.stage import Stage, identified_config
+from pipeline.store import Store
+from pipeline.task import Json
+from pipeline.walk import Walked
+
+
+def manifest_content(
+    recipe: Recipe,
+    inputs: Mapping[str, Sequence[InputFile]],
+    externals: Mapping[str, Mapping[str, External]],
+    walked: Walked,
+    store: Store,
+    version: str,
+) -> dict[str, Json]:
+    """Everything in the manifest but its seals. ``version`` is tamis' own."""
+    counts = [json.loads(store.path(path).read_text()) for path in walked.counts]
+    counted = merge_counts(counts, walked.cube_keys)
+    cube = {key: counted[key] for key in ("columns", "rows")}
+    cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
+    cuts = {key: counted[key] for key in ("cuts", "cut") if key in counted}
+    path = _write_files(store, walked)
+    checksums = {
+        name: {path: file.sha256 for path, file in files.items()}
+        for name, files in externals.items()
+    }
+    synthesis = [
+        {
+            "name": maker.name,
+            "use": maker.type,
+            "version": maker.synthesis.version,
+            "libraries": library_versions(maker.synthesis.libraries),
+            "config": identified_config(maker.synthesis.config, checksums[maker.name]),
+            **walked.made[maker.name],
+        }
+        for maker in recipe.makers
+    ]
+    stages = []
+    for entry in recipe.entries:
+        stage: Stage[Any] = entry.stage
+        stages.append(
+            {
+                "name": entry.name,
+                "use": entry.type,
+                "version": stage.version,
+                "libraries": library_versions(stage.libraries),
+                "config": identified_config(stage.config, checksums[entry.name]),
+                "drops": stage.drops,
+                "dimensions": list(stage.dimensions),
+                "measures": list(stage.measures),
+                "record": _short_record(store, walked.records[entry.name]),
+                **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
+                **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
+            }
+        )
+    return {
+        "format": FORMAT,
+        "tamis": version,
+        "name": recipe.name,
+        "recipe": recipe.resolved(),
+        "inputs": summarize_inputs(inputs),
+        "ingest": {
+            "version": recipe.ingest.version,
+            "libraries": library_versions(recipe.ingest.libraries),
+            "config": recipe.ingest.config.model_dump(mode="json"),
+            "sources": walked.ingested,
+        },
+        "synthesis": synthesis,
+        "quarantine": _quarantine(store, walked),
+        "stages": stages,
+        "warnings": _warnings(recipe, stages),
+        "cube": cube,
+        **({"cut": cuts["cut"]} if cuts else {}),
+        "published": _published(store, walked),
+        "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
+    }
+
+
+def _warnings(recipe: Recipe, stages: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
+    """What a person should look at: sources that a deduplication took most of."""
+    deduplications = {
+        entry.name for entry in recipe.entries if SURVIVOR in entry.stage.columns.names
+    }
+    compared = (stage for stage in stages if stage["name"] in deduplications)
+    return source_losses(compared, recipe.warnings.source_loss)
+
+
+def _stage_counts(
+    name: str, recipe: Recipe, cube: Mapping[str, Json], keys: int
+) -> dict[str, Json]:
+    """Documents and bytes in, kept, and dropped by reason, of one stage."""
+    order = {entry.name: index for index, entry in enumerate(recipe.entries)}
+    columns = cube["columns"]
+    by, why, source = columns.index("dropped_by"), columns.index("reason"), columns.index("source")
+    came = {"documents": 0, "bytes": 0}
+    dropped: dict[str, dict[str, int]] = {}
+    by_source: dict[str, dict[str, int]] = {}
+    for row in cube["rows"]:
+        if row[by] is not None and order[row[by]] < order[name]:
+            continue
+        documents, size = row[keys], row[keys + 1]
+        came["documents"] += documents
+        came["bytes"] += size
+        per_source = by_source.setdefault(row[source], {"documents_in": 0, "documents_dropped": 0})
+        per_source["documents_in"] += documents
+        if row[by] == name:
+            reason = dropped.setdefault(row[why], {"documents": 0, "bytes": 0})
+            reason["documents"] += documents
+            reason["bytes"] += size
+            per_source["documents_dropped"] += documents
+    lost = {key: sum(reason[key] for reason in dropped.values()) for key in came}
+    return {
+        "in": came,
+        "kept": {key: came[key] - lost[key] for key in came},
+        "dropped": dict(sorted(dropped.items())),
+        "by_source": dict(sorted(by_source.items())),
+    }
+
+
+def _write_files(store: Store, walked: Walked) -> str:
+    """The list of all files of the corpus, as Parquet; returns its workspace-relative path."""
+    path = f"store/manifest/files/{walked.files.fingerprint}/{FILES_FILE}"
+    target = store.path(path)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        walked.files.write(target)
+    return path
+
+
+def _quarantine(store: Store, walked: Walked) -> Json:
+    paths = sorted(walked.quarantines)
+    return _elsewhere(store, [{"path": p} for p in paths]) if len(paths) > LONGEST else paths
+
+
+def _published(store: Store, walked: Walked) -> Json:
+    published = dict(sorted(walked.published.items()))
+    if len(published) <= LONGEST:
+        return published
+    return _elsewhere(store, [{"name": name, **file} for name, file in published.items()])
+
+
+def _short_record(store: Store, record: Mapping[str, Json]) -> dict[str, Json]:
+    """A record with its long lists of objects elsewhere."""
+    return {
+        key: _elsewhere(store, value)
+        if isinstance(value, list) and len(value) > LONGEST and isinstance(value[0], dict)
+        else value
+        for key, value in record.items()
+    }
+
+
+def _elsewhere(store: Store, rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """Writes a long list as Parquet; what stands in the manifest for it."""
+    written = io.BytesIO()
+    pl.DataFrame(rows, infer_schema_length=None).write_parquet(written, compression="zstd")
+    checksum = sha256(written.getvalue()).hexdigest()
+    path = f"store/manifest/lists/{checksum[:32]}/list.parquet"
+    target = store.path(path)
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.new")
+        temporary.write_bytes(written.getvalue())
+        temporary.replace(target)
+    return {"path": path, "sha256": checksum, "rows": len(rows)}
