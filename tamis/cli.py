@@ -234,7 +234,7 @@ def train(
     """Train the bundled compact model on the shards. More options: python -m trainer --help."""
     manifest = load_manifest(workspace)
     shards = manifest.workspace / "shards"
-    if not any(name.startswith("shards/") for name in manifest.content["published"]):
+    if not any(name.startswith("shards/") for name in manifest.published):
         raise RecipeError(f"{workspace}: has no shards. Add the stage `shard` to the recipe.")
     command = [sys.executable, "-m", "trainer", str(shards), "--out"]
     command += [str(output or manifest.workspace / "training-runs"), *context.args]
