@@ -82,7 +82,7 @@ def part_ledgers(manifest: Manifest) -> list[PartLedger]:
     no longer in the workspace."""
     found = []
     for index, files in part_files(manifest):
-        paths = part_paths(manifest, files)
+        paths = {key: path.absolute() for key, path in part_paths(manifest, files).items()}
         require_ledgers(paths.values())
         rows = int(files.filter(files["role"] == "documents")["rows"][0])
         found.append(PartLedger(index, rows, paths))
