@@ -131,15 +131,18 @@ def _ids(numbers: Numbers) -> pa.Array:
 
 def expected(before: Side, after: Side) -> Counter[tuple[str, str]]:
     """The moves, from the rows' numbers alone."""
-    found: Counter[tuple[str, str]] = Counter()
+    kinds = len(REASONS) + 1
+    counts = np.zeros(kinds * kinds, np.int64)
     stop = max(before.rows.stop, after.rows.stop)
     for start in range(0, stop, 1 << 20):
         numbers = np.arange(start, min(stop, start + (1 << 20)), dtype=np.uint64)
-        pairs = np.stack([side.fates(numbers) for side in (before, after)], 1)
-        kinds, counts = np.unique(pairs, axis=0, return_counts=True)
-        for (old, new), count in zip(kinds.tolist(), counts.tolist(), strict=True):
-            if old != new:
-                found[_told(old), _told(new)] += count
+        old, new = before.fates(numbers) + 1, after.fates(numbers) + 1
+        counts += np.bincount(old * kinds + new, minlength=len(counts))
+    found: Counter[tuple[str, str]] = Counter()
+    for place in np.flatnonzero(counts).tolist():
+        old_kind, new_kind = divmod(place, kinds)
+        if old_kind != new_kind:
+            found[_told(old_kind - 1), _told(new_kind - 1)] += int(counts[place])
     return found
 
 
