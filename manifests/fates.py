@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from manifests.manifest import Manifest
@@ -90,20 +89,19 @@ def fate_files(manifest: Manifest) -> list[PartFiles]:
     order = {name: index for index, name in enumerate(manifest.stage_names)}
     found = []
     for _, files in part_files(manifest):
-        documents = files.filter(pl.col("role") == "documents").row(0, named=True)
-        verdicts = sorted(
-            files.filter(pl.col("role") == "verdicts").iter_rows(named=True),
-            key=lambda file: order[file["stage"]],
-        )
-        paths = [manifest.workspace / file["path"] for file in (documents, *verdicts)]
+        rows = files.select("stage", "role", "path", "rows", "sha256").rows()
+        (documents,) = (row for row in rows if row[1] == "documents")
+        verdicts = [row for row in rows if row[1] == "verdicts"]
+        verdicts.sort(key=lambda row: order[row[0]])
+        paths = [manifest.workspace / path for _, _, path, _, _ in (documents, *verdicts)]
         require_ledgers(paths)
         found.append(
             PartFiles(
                 paths[0],
-                documents["rows"],
-                [(file["stage"], path) for file, path in zip(verdicts, paths[1:], strict=True)],
-                documents["sha256"],
-                tuple(f"{file['stage']} {file['sha256']}" for file in verdicts),
+                documents[3],
+                [(row[0], path) for row, path in zip(verdicts, paths[1:], strict=True)],
+                documents[4],
+                tuple(f"{stage} {sha256}" for stage, _, _, _, sha256 in verdicts),
             )
         )
     return found

@@ -2,7 +2,7 @@
 
 Parts that both corpora share hold the same documents in the same rows, and are compared row by row.
 Of all others, ids and fates (20 bytes a document) are dealt into buckets by the first bits of the
-id, on disk, and bucket by bucket joined. In memory are one part of each side, or one bucket of each
+id, on disk, and bucket by bucket joined. In memory are parts of one side, or one bucket of each
 side: about ``BUCKET`` documents, 100 bytes each.
 """
 
@@ -59,7 +59,7 @@ def find_moves(before: Manifest, after: Manifest, bucket: int = BUCKET) -> list[
     with tempfile.TemporaryDirectory(prefix="tamis-diff-") as folder:
         places = [Path(folder) / name for name in ("before", "after")]
         for place, side in zip(places, left, strict=True):
-            _deal(side, names, place, buckets)
+            _deal(side, names, place, buckets, bucket)
         for number in range(buckets):
             sides = [_bucket(place / str(number)) for place in places]
             joined = sides[0].join(sides[1], on=_KEY, how="full", coalesce=True, suffix="_after")
@@ -101,7 +101,9 @@ def _merged(moves: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return counts.join(ids, on=["fate", "fate_after"])
 
 
-def _deal(parts: Sequence[PartFiles], names: FateNames, folder: Path, buckets: int) -> None:
+def _deal(
+    parts: Sequence[PartFiles], names: FateNames, folder: Path, buckets: int, batch_rows: int
+) -> None:
     """Writes ids and fates of the parts into buckets: ranges of ids, each a folder. Parts are dealt
     many at a time, so that files are few and large."""
     for number in range(buckets):
@@ -112,7 +114,7 @@ def _deal(parts: Sequence[PartFiles], names: FateNames, folder: Path, buckets: i
     for position, part in enumerate(parts, 1):
         held.append(_frame(part, names))
         rows += part.rows
-        if rows < BUCKET and position < len(parts):
+        if rows < batch_rows and position < len(parts):
             continue
         frame = pl.concat(held).with_columns(
             ((pl.col("high") // (1 << 32)) // width).cast(pl.Int64).alias("bucket")
