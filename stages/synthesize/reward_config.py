@@ -10,7 +10,7 @@ from pipeline.stage import StageConfig, file_setting, setting
 
 Json = Any
 
-Task = Literal["chain_sum", "basic_arithmetic", "products", "leg_counting", "simple_geometry"]
+TaskName = Literal["chain_sum", "basic_arithmetic", "products", "leg_counting", "simple_geometry"]
 
 # What goes to the trainer as options of the same name.
 _TRAINER = (
@@ -41,7 +41,7 @@ class RewardTraining(StageConfig):
         " these alone; with fewer, procedural solutions and their corruptions are added",
         ge=1,
     )
-    tasks: tuple[Task, ...] = setting(
+    tasks: tuple[TaskName, ...] = setting(
         ("chain_sum", "basic_arithmetic", "products", "leg_counting", "simple_geometry"),
         about="Tasks of reasoning-gym whose worked solutions are corrupted",
         min_length=1,

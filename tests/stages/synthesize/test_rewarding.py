@@ -20,9 +20,9 @@ from stages.synthesize.ranking import BELOW, OUTRANKED, UNSCORED, Choice, choose
 from stages.synthesize.reward_config import (
     RewardConfig,
     RewardTraining,
+    TaskName,
     trainer_settings,
 )
-from stages.synthesize.reward_config import Task as RewardTask
 from stages.synthesize.rewarding import read_rewards, reward_key
 from stages.synthesize.worked import TASKS, Result, Step, Worked, evaluate, worked_problems, written
 from stages.trainer_process import trainer_options
@@ -104,7 +104,7 @@ def test_procedural_solutions_contrast() -> None:
 
 
 def test_config_and_code_name_the_same() -> None:
-    assert get_args(RewardTask) == TASKS
+    assert get_args(TaskName) == TASKS
     from trainer.reward import RewardTrainConfig, parser
 
     options = ["data", "--out", "out", *trainer_options(trainer_settings(RewardTraining()))]
