@@ -54,6 +54,7 @@ corpus grows. Nothing is computed twice, so every command can be interrupted and
   tamis clusters corpus/sample             see which duplicates were dropped
   tamis contamination corpus/sample        see which benchmark items it held
   tamis diff corpus/a corpus/b             see what changed and what caused it
+  tamis manifest corpus/sample             describe it: dataset card, Croissant
   tamis report corpus/sample               write it all on one HTML page
 
 Stages: {", ".join(CATALOG.stages)}.
