@@ -33,10 +33,10 @@ from stages.decontaminate import benchmark as reading
 from stages.decontaminate.index import Index, build_index
 from stages.decontaminate.match import find_matches
 from stages.decontaminate.rule import guilty
+from stages.decontaminate.stage import DecontaminateConfig
 from stages.decontaminate.window import MODES
 
-MIN_LCS = 13
-SHORT_WORDS, COMMON_ITEMS = 5, 10
+DEFAULTS = DecontaminateConfig()
 PAGES = "research_only/web/weborganizer_pages.jsonl.gz"
 BATCH = 2_000
 
@@ -78,7 +78,11 @@ class Matcher:
         self.mode = mode = MODES[name]
         self.index: Index
         self.index, _ = build_index(
-            sequences, mode.n, SHORT_WORDS, COMMON_ITEMS, markup=mode.markup
+            sequences,
+            mode.n,
+            DEFAULTS.short_words,
+            DEFAULTS.common_ngram_min_items,
+            markup=mode.markup,
         )
 
     def matches(self, texts: Sequence[str]) -> list[dict[Match, Removal]]:
@@ -89,7 +93,7 @@ class Matcher:
         removed: list[dict[Match, Removal]] = [{} for _ in texts]
         words = np.diff(index.offsets)[found.sequence]
         ratio = (found.lcs / found.shorter).astype(np.float32)
-        copies = guilty(found.lcs, words, ratio, self.name, MIN_LCS, None)
+        copies = guilty(found.lcs, words, ratio, self.name, DEFAULTS.min_lcs, DEFAULTS.min_ratio)
         for k in np.flatnonzero(copies):
             named = index.sequences.slice(int(found.sequence[k]), 1).to_pylist()[0]
             match = (named["benchmark"], named["item"], named["sequence"])
@@ -131,15 +135,15 @@ EMBEDDED = "whole: in a paragraph"
 def forms_of(item: leaks.Item, vocabulary: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(form, text) of an item: whole in all layouts and dress, its parts, and edited."""
     words = leaks.count_words(item.question)
-    if leaks.count_words(item.whole) >= SHORT_WORDS:
+    if leaks.count_words(item.whole) >= DEFAULTS.short_words:
         for name, dress in leaks.DRESSES.items():
             yield f"whole: {name}", dress(item.whole, Random(f"{name} {item.name}"))
         yield EMBEDDED, item.whole
     if item.unanswered not in (item.whole, item.question):
         yield "answer removed", item.unanswered
-    if words >= MIN_LCS:
+    if words >= DEFAULTS.min_lcs:
         yield "question only, 13 words or more", item.question
-    elif words >= SHORT_WORDS:
+    elif words >= DEFAULTS.short_words:
         yield "question only, 5 to 12 words", item.question
         for name in ("upper case", "HTML marks", "Markdown marks", "full width"):
             marked = leaks.DRESSES[name](item.question, Random(item.name))
@@ -147,7 +151,7 @@ def forms_of(item: leaks.Item, vocabulary: Sequence[str]) -> Iterator[tuple[str,
         for name in ("in JSON", "in an HTML table", "in a Markdown table", "one word a line"):
             laid = leaks.DRESSES[name](item.question, Random(item.name))
             yield "5 to 12 words, in layouts", laid
-    if words < MIN_LCS:
+    if words < DEFAULTS.min_lcs:
         return
     for percent in (5, 10, 20, 30):
         random = Random(f"{percent} {item.name}")
@@ -218,8 +222,8 @@ def clean_documents(
     for number in range(2_000):
         random = Random(number)
         item = random.choice(items)
-        if leaks.count_words(item.question) > 2 * MIN_LCS + 4:
-            text = leaks.phrase(item.question, MIN_LCS + 2, random)
+        if leaks.count_words(item.question) > 2 * DEFAULTS.min_lcs + 4:
+            text = leaks.phrase(item.question, DEFAULTS.min_lcs + 2, random)
             yield Document("15 words of a longer item", leaks.embed(text, pages[number], random))
 
 

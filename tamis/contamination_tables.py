@@ -90,8 +90,8 @@ def _show_hit(console: Console, hit: Hit) -> None:
     console.print(
         f"  {hit.lcs:,} of the item's {hit.item_words:,} words in order{strays}, ratio"
         f" {hit.ratio:g}, {hit.ngram_hits:,} {grams}, document characters"
-        f" {hit.start:,}-{hit.end:,},"
-        f" item characters {hit.item_start:,}-{hit.item_end:,}{elsewhere}",
+        f" {hit.start:,}-{hit.end:,}, item characters {hit.item_start:,}-{hit.item_end:,}"
+        f"{elsewhere}",
         style="dim",
         highlight=False,
     )
