@@ -57,36 +57,37 @@ def axis(title: str = "", **settings: Any) -> dict[str, Any]:
 
 
 def bars(
-    names: Sequence[str],
-    series: Sequence[tuple[str, Sequence[float], str]],
-    unit: str,
-    number: str = ",",
+    names: Sequence[str], values: Sequence[int], unit: str, lost: Sequence[int] = ()
 ) -> Figure:
-    """Bars from left to right, one a name, top to bottom; ``series`` (name, values, colour) stand
-    behind each other in a bar. ``number`` is the d3 format of a value."""
+    """Bars from left to right, one a name, top to bottom; where something is ``lost``, it stands
+    behind what is kept."""
     rows = [label(name) for name in names]
+    series = [("kept", values, KEPT), ("dropped", lost, DROPPED)] if lost else [("", values, KEPT)]
     data = [
         {
             "type": "bar",
             "orientation": "h",
-            "name": label(name),
+            "name": name,
             "y": rows,
-            "x": list(values),
+            "x": list(sizes),
             "marker": {"color": colour},
-            "hovertemplate": f"%{{y}}<br>{label(name)}: %{{x:{number}}}<extra></extra>",
+            "hovertemplate": f"%{{y}}<br>{name} %{{x:,}} {label(unit)}<extra></extra>",
         }
-        for name, values, colour in series
+        for name, sizes, colour in series
     ]
     layout = {
         "barmode": "stack",
         "bargap": 0.35,
         "xaxis": axis(unit, rangemode="tozero"),
         "yaxis": axis(autorange="reversed", gridcolor="rgba(0,0,0,0)", type="category"),
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "showlegend": len(series) > 1,
-        "margin": {"l": 8, "r": 16, "t": 32 if len(series) > 1 else 8, "b": 44},
+        "legend": _LEGEND,
+        "showlegend": bool(lost),
+        "margin": {"l": 8, "r": 16, "t": 32 if lost else 8, "b": 44},
     }
     return figure(data, 90 + _ROW * len(rows), layout)
+
+
+_LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
 def dumbbells(
@@ -137,7 +138,7 @@ def dumbbells(
         "xaxis": axis(unit, **x_axis),
         "yaxis": axis(type="category", categoryarray=rows[::-1], categoryorder="array"),
         "showlegend": True,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "legend": _LEGEND,
         "margin": {"l": 8, "r": 16, "t": 32, "b": 44},
     }
     return figure(data, 110 + _ROW * len(rows), layout)

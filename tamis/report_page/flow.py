@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifests.manifest import Manifest
 from manifests.report.flow import Flow, flow_of
-from tamis.report_page.figures import DROPPED, KEPT, bars
+from tamis.report_page.figures import bars
 from tamis.report_page.numbers import count, megabytes, percent
 from tamis.report_page.parts import Chart, Figure, Panel
 from tamis.report_page.sankey import UNITS, sankey
@@ -47,7 +47,7 @@ def _funnel(flow: Flow) -> Figure:
     for step in steps:
         kept.append(step.kept.documents)
         dropped.append(step.came.documents - step.kept.documents)
-    return bars(names, [("kept", kept, KEPT), ("dropped", dropped, DROPPED)], "documents")
+    return bars(names, kept, "documents", dropped)
 
 
 def _stages(flow: Flow) -> Section:

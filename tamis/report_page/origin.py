@@ -8,7 +8,7 @@ from typing import Any
 from manifests.manifest import Manifest
 from manifests.report.aside import set_aside
 from tamis.printable import one_line
-from tamis.report_page.figures import DROPPED, KEPT, bars
+from tamis.report_page.figures import bars
 from tamis.report_page.numbers import count, megabytes, score
 from tamis.report_page.parts import Chart, Panel
 from tamis.tables import Section
@@ -21,31 +21,33 @@ _FACTS = 60
 
 
 def synthesis_panels(manifest: Manifest) -> Iterator[Panel]:
-    """A funnel for every source that was made: samples asked for, and what became of them."""
+    """A funnel for every source that was made: samples asked for, and how far they came."""
     for number, maker in enumerate(manifest.synthesis):
-        outcomes = [("asked for", maker["records"]), ("documents", maker["documents"])]
-        lost = {**maker["quarantined"], **maker["skipped"]}
-        outcomes[1:1] = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
-        names = [name for name, _ in outcomes]
-        drawn = bars(
-            names,
-            [
-                ("documents", [n if name not in lost else 0 for name, n in outcomes], KEPT),
-                ("left out", [n if name in lost else 0 for name, n in outcomes], DROPPED),
-            ],
-            "samples",
-        )
+        record = dict(maker["record"])
+        told = {"asked for": maker["records"], "documents": maker["documents"]}
+        # pairs or a mapping, in the order of the steps
+        funnel = list(dict(record.pop("funnel", None) or told).items())
         chart = Chart(
             f"synthesis-{number}",
             "From samples to documents",
             f"Of {count(maker['records'])} samples {count(maker['documents'])} became documents.",
-            {"": drawn},
-            Section("The funnel", ("what", "samples"), [(a, count(n)) for a, n in outcomes]),
+            {"": bars([name for name, _ in funnel], [n for _, n in funnel], "samples")},
+            Section("The funnel", ("step", "samples"), [(name, count(n)) for name, n in funnel]),
         )
-        facts = list(_facts(maker.get("record", {})))[:_FACTS]
-        tables = [Section("On record", ("what", "value"), facts, words=2)] if facts else []
+        lost = {**maker["quarantined"], **maker["skipped"]}
+        reasons = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
+        facts = list(_facts(record))
+        tables = [
+            Section("Left out", ("reason", "samples"), [(why, count(n)) for why, n in reasons]),
+            Section("On record", ("what", "value"), facts[:_FACTS], words=2),
+        ]
         yield Panel(
-            f"synthesis-{number}", f"Synthesis: {maker['name']}", "", [chart], tables=tables
+            f"synthesis-{number}",
+            f"Synthesis: {maker['name']}",
+            f"Of {count(maker['records'])} samples that were asked for, {count(maker['documents'])}"
+            " became documents; they went through all stages like those of every other source.",
+            [chart],
+            tables=[table for table in tables if table.rows],
         )
 
 

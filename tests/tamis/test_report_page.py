@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 import tamis
 from manifests.manifest import Manifest, load_manifest
+from tamis.report_page.origin import synthesis_panels
 from tests.tamis.browser import look_at
 from tests.tamis.duplicates import write_duplicates
 from tests.tamis.test_cli import call
@@ -269,3 +271,32 @@ def test_a_browser_shows_it(text: str, tmp_path: Path) -> None:
     assert answer["before"] != answer["after"]
     assert told["narrow"]["answer"]["sankey"] == 0
     assert told["narrow"]["answer"]["bars"] > 0
+
+
+MAKER: dict[str, Any] = {
+    "name": "synthetic/math",
+    "records": 96,
+    "documents": 21,
+    "quarantined": {},
+    "skipped": {"answer_wrong": 60, "no_majority": 15},
+    "record": {
+        "models": {"generator": {"name": "<b>small</b>", "sha256": "00"}},
+        "funnel": [["requested", 96], ["verified", 36], ["kept", 21]],
+    },
+}
+
+
+@pytest.mark.parametrize("funnel", [list, dict, None])
+def test_the_funnel_of_a_made_source(workspace: Path, funnel: type | None) -> None:
+    manifest = load_manifest(workspace)
+    record = {**MAKER["record"], "funnel": funnel and funnel(MAKER["record"]["funnel"])}
+    content = {**manifest.content, "synthesis": [{**MAKER, "record": record}]}
+    (panel,) = synthesis_panels(replace(manifest, content=content))
+    (chart,) = panel.charts
+    (bars,) = chart.figures[""]["data"]
+    first, last = ("requested", "kept") if funnel else ("asked for", "documents")
+    assert (bars["y"][0], bars["y"][-1]) == (first, last)
+    assert (bars["x"][0], bars["x"][-1]) == (96, 21)
+    left_out, facts = panel.tables
+    assert list(left_out.rows) == [("answer_wrong", "60"), ("no_majority", "15")]
+    assert ("models generator name", "<b>small</b>") in facts.rows
