@@ -108,8 +108,8 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
     if aside:
         return aside
     raise NotFoundError(
-        f"no document has the id, locator or URL `{document}`, or that text in it, and ingest set"
-        " nothing of that locator aside."
+        f"no document has the id, locator or URL `{document}`, or that text in it, and nothing of"
+        " that locator was set aside when sources were read and made."
     )
 
 
@@ -150,9 +150,9 @@ def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
                 detail = f" ({record['detail']})" if record.get("detail") else ""
                 text = str(record.get("excerpt") or "")
                 outcome = f"set aside by {step}: {record['reason']}{detail}"
-                told = record.get("metadata") or {}
-                locator, size = record["locator"], len(text.encode())
-                stories.append(Story("—", step, locator, None, size, text, [], outcome, told))
+                told, size = record.get("metadata") or {}, len(text.encode())
+                where = record["locator"]
+                stories.append(Story("—", step, where, None, size, text, [], outcome, told))
     return stories
 
 
@@ -210,6 +210,7 @@ def _part_stories(manifest: Manifest, files: pl.DataFrame, rows: Sequence[int]) 
                 text=text,
                 steps=[],
                 outcome=KEPT,
+                metadata=json.loads(document["metadata"] or "{}"),
             )
         )
     for name in manifest.stage_names:

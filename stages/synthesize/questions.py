@@ -21,8 +21,8 @@ Json = Any
 
 SOLUTION = "math-solution"
 
-STATED = re.compile(r"(?im)^.*(?:\\boxed\{|####|\banswer is\b).*$")
-"""A line that states a final answer, as ``answers.final_answer`` reads it."""
+STATED = re.compile(r"(?im)(?:\\boxed\{|####).*$|\banswer is\b.*?(?:\.(?=\s)|$)")
+"""A final answer and the end of its sentence, as ``answers.final_answer`` reads it."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _LABEL = re.compile(r"(?i)^\W*(?:problem|question)\W*:\W*")
@@ -31,8 +31,8 @@ _AFTER = re.compile(r"(?im)^\W*(?:solution|answer|explanation)\b.*", re.DOTALL)
 
 def gather_problems(run: TaskRun) -> Json:
     """Takes the problems that are given, and those that the model wrote; drops what repeats an
-    earlier one; writes a request for each (``requests-*.jsonl``), and ``candidates.jsonl``: passages
-    and questions that are set aside."""
+    earlier one; writes a request for each (``requests-*.jsonl``), and ``candidates.jsonl``:
+    passages, and questions that are set aside."""
     diversity = DiversityConfig(**run.arguments["diversity"])
     writer = _Writer(run, diversity)
     given = [

@@ -80,7 +80,7 @@ def read_solutions(path: Path) -> Iterator[Solution]:
 
 
 def trimmed(text: str) -> str:
-    """The solution up to the line that first states an answer: small models talk on after it."""
+    """The solution up to where it first states an answer: small models talk on after it."""
     stated = STATED.search(text)
     return text[: stated.end()].strip() if stated else text.strip()
 
