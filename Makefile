@@ -27,7 +27,7 @@ train: $(STAMP)
 	$(BIN)/tamis train $(or $(WORKSPACE),corpus/sample)
 
 report: $(STAMP)
-	$(BIN)/tamis show $(or $(WORKSPACE),corpus/sample)
+	$(BIN)/tamis report $(or $(WORKSPACE),corpus/sample)
 
 test: $(DEV_STAMP) models
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
