@@ -12,7 +12,7 @@ from stages.synthesize.diversity import Fault
 from stages.synthesize.documents import written
 from stages.synthesize.provenance import SYNTHESIS
 from stages.synthesize.ranking import Choice, choose
-from stages.synthesize.rewarding import read_rewards
+from stages.synthesize.rewards import read_rewards
 from stages.synthesize.solutions import Solution, read_solutions
 
 Json = Any

@@ -12,7 +12,7 @@ from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Resources, Task
 from stages.synthesize.completions import INTERPRETER_VARIABLE
 from stages.synthesize.reward_config import RewardConfig
-from stages.synthesize.rewarding import MODEL_FOLDER, REWARDS_FILE
+from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE
 
 Json = Any
 

@@ -28,14 +28,13 @@ from stages.synthesize.labelled import (
     read_verified,
 )
 from stages.synthesize.reward_config import RewardTraining, trainer_settings
+from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE, read_rewards, reward_key
 from stages.trainer_process import run_trainer, trainer_options
 from trainer.reward_data import write_solutions
 
 Json = Any
 
-MODEL_FOLDER = "model"
 CARD_FILE = "card.json"
-REWARDS_FILE = "rewards.jsonl"
 LABELLED_FILE = "solutions.arrow"
 
 
@@ -166,29 +165,6 @@ def score_rewards(run: TaskRun) -> Json:
             file.write(json.dumps({"key": key, "score": known[key]}) + "\n")
     too_long = sum(known[key] is None for key in keys)
     return {"solutions": len(keys), "scored": len(missing), "too_long": too_long}
-
-
-def reward_key(model_sha256: str, system: str | None, prompt: str, response: str) -> str:
-    """What a reward is recorded under: 128-bit BLAKE2b of model, instruction and texts (hex)."""
-    return fingerprint([model_sha256, system, prompt, response])
-
-
-def read_rewards(path: Path) -> list[tuple[str, float | None]]:
-    """Keys and scores of a rewards file, in order. Raises ValueError naming file and line of a
-    fault."""
-    rewards = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if line:
-            try:
-                record = json.loads(line)
-                score = record["score"]
-                rewards.append((str(record["key"]), None if score is None else float(score)))
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(
-                    f"{path.name}:{number}: not a reward. Each line is"
-                    ' {"key": "<32 hex digits>", "score": <number or null>}.'
-                ) from None
-    return rewards
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ from stages.synthesize.reward_config import (
     TaskName,
     trainer_settings,
 )
-from stages.synthesize.rewarding import read_rewards, reward_key
+from stages.synthesize.rewards import read_rewards, reward_key
 from stages.synthesize.worked import TASKS, Result, Step, Worked, evaluate, worked_problems, written
 from stages.trainer_process import trainer_options
 
