@@ -17,14 +17,6 @@ Json = Any
 ANSWERS_FILE = "answers.jsonl"
 
 
-def prepare_model(run: TaskRun) -> Json:
-    """Converts a GGUF file (location ``model``) to a Hugging Face folder ``model/``."""
-    from classifiers.smollm2 import convert_gguf  # imports torch, which takes seconds
-
-    convert_gguf(Path(run.locations["model"]), run.output / "model")
-    return {}
-
-
 def grade_documents(run: TaskRun) -> Json:
     """Grades some rows of a part, writes ``answers.jsonl``: key, row, grade in the rows' order."""
     rows = [int(row) for row in run.arguments["rows"]]

@@ -31,6 +31,7 @@ from pipeline.stage import (
     threshold,
 )
 from pipeline.task import Receipt, Resources, Task
+from stages.models import conversion_tasks
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.report import RECORD_FILE, STUDENT_FILE, prior_scores
 from stages.quality.sample import STRATUM
@@ -136,7 +137,7 @@ class Quality(Stage[QualityConfig]):
         judge = self.config.judge
         if judge is not None:
             model = corpus.externals[judge.model]
-            convert = [] if Path(model.location).is_dir() else [_convert(corpus, judge)]
+            convert = conversion_tasks(model, corpus.stage)
             receipts = yield [
                 *convert,
                 *(_candidates(corpus, judge, index) for index in range(len(corpus.parts))),
@@ -234,17 +235,6 @@ def _about(judge: JudgeConfig, model_sha256: str) -> dict[str, Json]:
         "dtype": judge.dtype,
         "max_tokens": judge.max_tokens,
     }
-
-
-def _convert(corpus: Corpus, judge: JudgeConfig) -> Task:
-    model = corpus.externals[judge.model]
-    return corpus.task(
-        "stages.quality.judging:prepare_model",
-        "model",
-        {"model_sha256": model.sha256},
-        locations={"model": model.location},
-        resources=Resources(memory_bytes=4 * Path(model.location).stat().st_size),
-    )
 
 
 def _candidates(corpus: Corpus, judge: JudgeConfig, index: int) -> Task:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from classifiers.generator.engine import GeneratorSettings, Sampling, open_generator_engine
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Resources, Task, TaskRun
+from stages.models import conversion_tasks
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.requests import Request, read_requests
 
@@ -56,18 +57,7 @@ def about_generator(corpus: Corpus, generator: GeneratorConfig) -> dict[str, Jso
 
 def prepare_tasks(corpus: Corpus, generator: GeneratorConfig) -> list[Task]:
     """The task that converts a GGUF file, to ``model/`` of its output; none for a folder."""
-    model = corpus.externals[generator.model]
-    if Path(model.location).is_dir():
-        return []
-    return [
-        corpus.task(
-            "stages.quality.judging:prepare_model",
-            "model",
-            {"model_sha256": model.sha256},
-            locations={"model": model.location},
-            resources=Resources(memory_bytes=4 * Path(model.location).stat().st_size),
-        )
-    ]
+    return conversion_tasks(corpus.externals[generator.model], corpus.stage)
 
 
 def completion_tasks(
