@@ -1,8 +1,7 @@
-"""Array types of deduplication, its files on disk, and Arrow columns as plain buffers."""
+"""Array types of deduplication, and Arrow columns as plain buffers."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,25 +13,6 @@ Words32 = np.ndarray[Any, np.dtype[np.uint32]]
 Words64 = np.ndarray[Any, np.dtype[np.uint64]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-
-
-def load(path: Path) -> np.ndarray[Any, Any]:
-    """An array written by ``numpy.save``, memory-mapped unless it is empty (which cannot be).
-
-    Raises ValueError that names the file when it is cut off or no array.
-    """
-    try:
-        try:
-            return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        except ValueError:
-            empty = np.load(path, allow_pickle=False)
-            if empty.size:
-                raise
-            return np.asarray(empty)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} is damaged or missing ({error}). Remove its folder and build again."
-        ) from error
 
 
 def id_bytes(column: pa.ChunkedArray | pa.Array) -> Bytes:

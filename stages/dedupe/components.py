@@ -20,12 +20,13 @@ import numpy as np
 
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import Floats, Ints, load
+from stages.dedupe.arrays import Floats, Ints
 from stages.dedupe.clusters import components, direct_survivors, single_survivors
 from stages.dedupe.exchange import even_ranges, quantiles, within_range
 from stages.dedupe.listing import Listed, listed, outputs_of
 from stages.dedupe.outcomes import Outcomes
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.stored import load, save
 
 Json = Any
 
@@ -112,7 +113,7 @@ def _joined(
 def star_pairs(run: TaskRun) -> Json:
     """One task's verified pairs, as pairs with the least document of each component among them."""
     folder = run.path(run.arguments["pairs"])
-    return _write_stars(run.output, load(folder / "left.npy"), load(folder / "right.npy"))
+    return _write_stars(run.output, load(folder / "left.npy")[:], load(folder / "right.npy")[:])
 
 
 def join_stars(run: TaskRun) -> Json:
@@ -123,9 +124,9 @@ def join_stars(run: TaskRun) -> Json:
     nodes: list[Ints] = [np.zeros(0, np.int64)]
     others: list[Ints] = [np.zeros(0, np.int64)]
     for folder in outputs_of(run, "stars"):
-        node = load(folder / "node.npy")
-        within = within_range(node, bounds)
-        nodes.append(node[within])
+        stored = load(folder / "node.npy")
+        within = within_range(stored, bounds)
+        nodes.append(stored[within])
         others.append(load(folder / "other.npy")[within])
     node, other = np.concatenate(nodes), np.concatenate(others)
     order = np.lexsort((other, node))
@@ -149,8 +150,8 @@ def _write_stars(folder: Path, left: Ints, right: Ints) -> Json:
     node = np.concatenate([nodes[leaves], nodes[least[leaves]]])
     other = np.concatenate([nodes[least[leaves]], nodes[leaves]])
     order = np.lexsort((other, node))
-    np.save(folder / "node.npy", node[order])
-    np.save(folder / "other.npy", other[order])
+    save(folder / "node.npy", node[order])
+    save(folder / "other.npy", other[order])
     return {"pairs": len(leaves)}
 
 
@@ -164,22 +165,22 @@ def name_pairs(run: TaskRun) -> Json:
     """Verified pairs with their component: ``component.npy`` (int64: its least rank; sorted),
     ``left.npy``, ``right.npy``, ``jaccard.npy``."""
     folder = run.path(run.arguments["pairs"])
-    left = load(folder / "left.npy")
+    left = load(folder / "left.npy")[:]
     component = np.array(left)
     if len(left):
         bounds = [int(left[0]), int(left[-1]) + 1]
         for stars in outputs_of(run, "stars"):
-            node = load(stars / "node.npy")
-            within = within_range(node, bounds)
-            node, other = node[within], load(stars / "other.npy")[within]
+            stored = load(stars / "node.npy")
+            within = within_range(stored, bounds)
+            node, other = stored[within], load(stars / "other.npy")[within]
             node, other = node[other < node], other[other < node]
             place = np.minimum(np.searchsorted(node, left), len(node) - 1)
             if len(node):
                 component = np.where(node[place] == left, other[place], component)
     order = np.argsort(component, kind="stable")
-    np.save(run.output / "component.npy", component[order])
+    save(run.output / "component.npy", component[order])
     for name in ("left", "right", "jaccard"):
-        np.save(run.output / f"{name}.npy", load(folder / f"{name}.npy")[order])
+        save(run.output / f"{name}.npy", load(folder / f"{name}.npy")[order])
     return {"sample": quantiles(component[order])}
 
 
@@ -201,7 +202,7 @@ def cluster_documents(run: TaskRun) -> Json:
     names = ("left", "right", "jaccard")
     empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     left, right, similarity = (
-        np.concatenate([none, *(load(folder / f"{name}.npy") for folder in folders)])
+        np.concatenate([none, *(load(folder / f"{name}.npy")[:] for folder in folders)])
         for name, none in zip(names, empty, strict=True)
     )
     return _settle(run, left, right, similarity)

@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 from pipeline.corpus import Corpus, External
 from pipeline.fingerprint import sha256_of_file
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import load
 from stages.dedupe.order import save_order
 from stages.dedupe.outcomes import DECISIONS_FILE
+from stages.dedupe.stored import load, save
 
 Json = Any
 
 SIGNATURES_FILE = "signatures.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 def published_as(stage: str) -> str:
@@ -117,15 +117,15 @@ def take_over(run: TaskRun) -> Json:
     _check(decisions.parent)
     table = pq.read_table(decisions, columns=["row", "survivor"])
     removed = table["row"].to_numpy()[table["survivor"].is_valid().to_numpy()]
-    kept = ~np.isin(load(sketch / "rows.npy"), removed)
+    kept = ~np.isin(load(sketch / "rows.npy")[:], removed)
     number = np.cumsum(kept) - 1
-    index = load(sketch / "index.npy")
+    index = load(sketch / "index.npy")[:]
     chosen = kept[index]
-    np.save(run.output / "key.npy", load(sketch / "key.npy")[chosen])
-    np.save(run.output / "index.npy", number[index[chosen]].astype(np.uint32))
-    np.save(run.output / "minima.npy", load(sketch / "minima.npy")[kept])
+    save(run.output / "key.npy", load(sketch / "key.npy")[:][chosen])
+    save(run.output / "index.npy", number[index[chosen]].astype(np.uint32))
+    save(run.output / "minima.npy", load(sketch / "minima.npy")[:][kept])
     ids = np.empty((len(kept), 2), np.uint64)
-    ids[load(sketch / "order_index.npy")] = load(sketch / "order.npy")[:, -2:]
+    ids[load(sketch / "order_index.npy")[:]] = load(sketch / "order.npy")[:][:, -2:]
     documents = int(kept.sum())
     first = [np.zeros(documents, np.uint64) for _ in range(run.arguments["words"] - 2)]
     save_order(run.output, [*first, *(np.ascontiguousarray(ids[kept, n]) for n in (0, 1))])

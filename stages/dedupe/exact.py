@@ -28,6 +28,7 @@ from stages.dedupe.order import (
 from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_rounds, decisions_for
 from stages.dedupe.rank import ranking_rounds
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.stored import save
 
 Json = Any
 
@@ -46,7 +47,7 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
     """Drops documents whose text is that of a document that is kept."""
 
     name: ClassVar[str] = "exact_dedupe"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = ExactDedupeConfig
     summary: ClassVar[str] = "Drop documents with the same text as another (128-bit hash)"
@@ -144,9 +145,9 @@ def sketch_part(run: TaskRun) -> Json:
     index = np.flatnonzero(lengths).astype(np.uint32)
     first = hashes[index, 0]
     ordered, order = sort_by_key(first)
-    np.save(run.output / "first.npy", ordered)
-    np.save(run.output / "second.npy", hashes[index[order], 1])
-    np.save(run.output / "index.npy", index[order])
+    save(run.output / "first.npy", ordered)
+    save(run.output / "second.npy", hashes[index[order], 1])
+    save(run.output / "index.npy", index[order])
     n_bytes = pc.binary_length(view.table["text"]).to_numpy()
     write_order(run.output, view, n_bytes, run.arguments["order"], run.arguments["priority"])
     return {"documents": len(view.rows), "without_text": len(view.rows) - len(index)}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.dedupe.arrays import Ints, Words64, load
+from stages.dedupe.arrays import Ints, Words64
 from stages.dedupe.key_sort import sort_by_key
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.stored import Stored, load
 
 SAMPLE_STEP = 16_384
 """One in so many of a task's sorted numbers is told to the driver, which cuts ranges by them."""
@@ -23,12 +24,10 @@ def partition_bounds(partition: int, partitions: int) -> tuple[int, int | None]:
     return first, last if last < 1 << 64 else None
 
 
-def key_range(keys: Words64, partition: int, partitions: int) -> slice:
+def key_range(keys: Stored, partition: int, partitions: int) -> slice:
     """Where a partition's keys stand in a sorted array of keys (uint64)."""
     first, last = partition_bounds(partition, partitions)
-    start = int(np.searchsorted(keys, np.uint64(first), "left"))
-    stop = len(keys) if last is None else int(np.searchsorted(keys, np.uint64(last), "left"))
-    return slice(start, stop)
+    return slice(keys.place(first), len(keys) if last is None else keys.place(last))
 
 
 def gather(
@@ -88,9 +87,8 @@ def even_ranges(samples: Sequence[Sequence[int]], at_once: int) -> list[list[int
     return [[first, last] for first, last in pairwise(bounds)]
 
 
-def within_range(values: Ints, bounds: Sequence[int]) -> slice:
-    """Where the values of a range stand in a sorted array."""
+def within_range(values: Stored, bounds: Sequence[int]) -> slice:
+    """Where the values of a range ``[first, last)`` stand in a sorted array; a last of -1 is its
+    end."""
     first, last = bounds
-    start = int(np.searchsorted(values, first, "left"))
-    stop = len(values) if last < 0 else int(np.searchsorted(values, last, "left"))
-    return slice(start, stop)
+    return slice(values.place(first), len(values) if last < 0 else values.place(last))

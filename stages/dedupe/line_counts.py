@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
-from stages.dedupe.arrays import Flags, Ints, Words64, load
+from stages.dedupe.arrays import Flags, Ints, Words64
 from stages.dedupe.exchange import key_range
 from stages.dedupe.kinds import rows_of_kinds
 from stages.dedupe.segments import (
@@ -22,6 +22,7 @@ from stages.dedupe.segments import (
     scope_keys,
     segment_keys,
 )
+from stages.dedupe.stored import load, save
 
 Json = Any
 
@@ -59,8 +60,8 @@ def count_part(run: TaskRun) -> Json:
     new_document = new_key | _differs(rows)
     starts = np.flatnonzero(new_key)
     documents = np.add.reduceat(new_document.astype(np.uint32), starts) if len(starts) else starts
-    np.save(run.output / "key.npy", all_keys[starts])
-    np.save(run.output / "documents.npy", documents.astype(np.uint32))
+    save(run.output / "key.npy", all_keys[starts])
+    save(run.output / "documents.npy", documents.astype(np.uint32))
     return {"documents": table.num_rows, "lines": len(segments.row), "keys": len(starts)}
 
 
@@ -83,8 +84,8 @@ def add_partition(run: TaskRun) -> Json:
     total = np.add.reduceat(count, starts) if len(starts) else starts
     kept = total >= arguments["min_documents"]
     repeated = key[starts][kept]
-    np.save(run.output / "key.npy", repeated)
-    np.save(run.output / "documents.npy", total[kept])
+    save(run.output / "key.npy", repeated)
+    save(run.output / "documents.npy", total[kept])
     return {"repeated": int((~is_scope(repeated)).sum())}
 
 
@@ -100,8 +101,8 @@ def select_part(run: TaskRun) -> Json:
         count = look_up(_open(folder), asked)
         keys.append(asked[count > 0])
         documents.append(count[count > 0])
-    np.save(run.output / "key.npy", np.concatenate(keys))
-    np.save(run.output / "documents.npy", np.concatenate(documents))
+    save(run.output / "key.npy", np.concatenate(keys))
+    save(run.output / "documents.npy", np.concatenate(documents))
     return {"repeated": sum(len(piece) for piece in keys)}
 
 
@@ -124,7 +125,7 @@ def _open_once(folder: str) -> Repeated:
 
 
 def _open(folder: Path) -> Repeated:
-    return Repeated(load(folder / "key.npy"), load(folder / "documents.npy"))
+    return Repeated(load(folder / "key.npy")[:], load(folder / "documents.npy")[:])
 
 
 def _differs(sorted_values: Words64 | Ints) -> Flags:

@@ -120,7 +120,7 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
     """Cuts lines that many documents of a source or site have."""
 
     name: ClassVar[str] = "boilerplate_lines"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = BoilerplateLinesConfig
     summary: ClassVar[str] = "Cut lines or paragraphs that stand in many documents"

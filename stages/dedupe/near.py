@@ -42,7 +42,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
     """Drops documents that are nearly the same as one that is kept."""
 
     name: ClassVar[str] = "near_dedupe"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = NearDedupeConfig
     summary: ClassVar[str] = "Drop near-duplicates found by MinHash-LSH and verified by Jaccard"

@@ -13,6 +13,7 @@ from pydantic import model_validator
 from pipeline.corpus import Corpus, Part, View
 from pipeline.stage import StageConfig, setting
 from stages.dedupe.arrays import Ints, Words64, id_bytes
+from stages.dedupe.stored import save
 
 Json = Any
 Key = Literal["quality", "n_bytes", "source_priority", "id"]
@@ -113,14 +114,14 @@ def write_order(
     whose each is. ``rows.npy`` int64.
     """
     save_order(folder, _order_words(view, n_bytes, order, priority))
-    np.save(folder / "rows.npy", view.rows)
+    save(folder / "rows.npy", view.rows)
 
 
 def save_order(folder: Path, words: Sequence[Words64]) -> None:
     """``order.npy`` and ``order_index.npy`` from columns of words, a row a document."""
     index = sorting(words)
-    np.save(folder / "order.npy", np.stack([column[index] for column in words], axis=1))
-    np.save(folder / "order_index.npy", index.astype(np.uint32))
+    save(folder / "order.npy", np.stack([column[index] for column in words], axis=1))
+    save(folder / "order_index.npy", index.astype(np.uint32))
 
 
 def _order_words(view: View, n_bytes: Ints, order: Sequence[str], priority: int) -> list[Words64]:

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import Flags, Floats, Ints, id_column, load
+from stages.dedupe.arrays import Flags, Floats, Ints, id_column
+from stages.dedupe.exchange import within_range
 from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.stored import load, save
 
 Json = Any
 
@@ -45,7 +47,7 @@ class Outcomes:
         columns: list[np.ndarray[Any, Any]] = [position, self.cluster, self.size]
         columns += [self.survivor, self.jaccard]
         for name, kind, column in zip(_NAMES, _TYPES, columns, strict=True):
-            np.save(folder / f"{name}.npy", column[order].astype(kind))
+            save(folder / f"{name}.npy", column[order].astype(kind))
 
 
 def decision_rounds(
@@ -83,15 +85,15 @@ def write_decisions(run: TaskRun) -> Json:
     ``corpus`` (string: the earlier corpus that the survivor is of, null if this one)."""
     ranking = Ranking.open(run.store, run.arguments["ranking"])
     part = run.arguments["part"]
-    first, last = ranking.offsets[part], ranking.offsets[part + 1]
+    bounds = ranking.offsets[part : part + 2].tolist()
     pieces: list[list[np.ndarray[Any, Any]]] = [[np.zeros(0, kind)] for kind in _TYPES]
     for folder in outputs_of(run, "outcomes"):
-        within = slice(*np.searchsorted(load(folder / "position.npy"), [first, last]))
+        within = within_range(load(folder / "position.npy"), bounds)
         for name, piece in zip(_NAMES, pieces, strict=True):
             piece.append(load(folder / f"{name}.npy")[within])
     position, cluster, size, survivor, jaccard = (np.concatenate(piece) for piece in pieces)
     order = np.argsort(position)
-    rows = load(run.path(run.arguments["sketch"]) / "rows.npy")[position[order] - first]
+    rows = load(run.path(run.arguments["sketch"]) / "rows.npy")[position[order] - bounds[0]]
     kept = survivor[order] < 0
     # a kept document has no witness: its own cluster stands there, and is masked
     witness = np.where(kept, cluster[order], survivor[order])

@@ -19,10 +19,12 @@ import numpy as np
 
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Task, TaskRun
-from stages.dedupe.arrays import Ints, Words64, load
+from stages.dedupe.arrays import Ints, Words64
+from stages.dedupe.exchange import within_range
 from stages.dedupe.listing import Listed, listed, names_of, outputs_of
 from stages.dedupe.order import sorting
 from stages.dedupe.ranking import write_ranking
+from stages.dedupe.stored import Stored, load, save
 
 Json = Any
 
@@ -106,8 +108,8 @@ def rank_range(run: TaskRun) -> Json:
     """Ranks the documents of one range of the order: ``ids.npy`` (uint8, documents x 16) and
     ``positions.npy`` (int64), by rank.
 
-    If the range is all, the ranking is complete; else ``by_position.npy`` (int64) has the ranks in
-    the range sorted by position, for ``ranks_of_part``."""
+    If the range is all, the ranking is complete; else ``sorted.npy`` has the positions sorted and
+    ``by_position.npy`` the rank in the range of each (int64), for ``ranks_of_part``."""
     first, last = run.arguments["first"], run.arguments["last"]
     folders = outputs_of(run, "sketches")
     pieces: list[Words64] = []
@@ -134,26 +136,28 @@ def rank_range(run: TaskRun) -> Json:
             " Ids must be unique: give each source a name of its own and ingest again."
         )
     position = (np.concatenate(positions) if positions else np.zeros(0, np.int64))[order]
-    np.save(run.output / "ids.npy", named)
-    np.save(run.output / "positions.npy", position)
+    save(run.output / "ids.npy", named)
+    save(run.output / "positions.npy", position)
     if first is None and last is None:
         ranks = np.empty_like(position)
         ranks[position] = np.arange(len(position))
-        np.save(run.output / "ranks.npy", ranks)
+        save(run.output / "ranks.npy", ranks)
         write_ranking(run.output, [""], [len(position)], sizes, None)
     else:
-        np.save(run.output / "by_position.npy", np.argsort(position))
+        by_position = np.argsort(position)
+        save(run.output / "by_position.npy", by_position)
+        save(run.output / "sorted.npy", position[by_position])
     return {"documents": len(position)}
 
 
-def _place(rows: Words64, bound: list[int] | None, otherwise: int) -> int:
+def _place(rows: Stored, bound: list[int] | None, otherwise: int) -> int:
     """How many rows of a sorted table come before ``bound``."""
     if bound is None:
         return otherwise
     low, high = 0, len(rows)
     while low < high:
         middle = (low + high) // 2
-        if rows[middle].tolist() < bound:
+        if rows[middle : middle + 1][0].tolist() < bound:
             low = middle + 1
         else:
             high = middle
@@ -167,18 +171,12 @@ def ranks_of_part(run: TaskRun) -> Json:
     ranks = np.empty(size, np.int64)
     before = 0
     for folder, count in zip(outputs_of(run, "order"), run.arguments["counts"], strict=True):
-        positions = load(folder / "positions.npy")
-        order = load(folder / "by_position.npy")
-        within = slice(*(_found(positions, order, place) for place in (first, first + size)))
-        ranks[positions[order[within]] - first] = before + order[within]
+        positions = load(folder / "sorted.npy")
+        within = within_range(positions, [first, first + size])
+        ranks[positions[within] - first] = before + load(folder / "by_position.npy")[within]
         before += count
-    np.save(run.output / "ranks.npy", ranks)
+    save(run.output / "ranks.npy", ranks)
     return {}
-
-
-def _found(positions: Ints, order: Ints, place: int) -> int:
-    """How many positions, in order, come before ``place``."""
-    return int(np.searchsorted(positions, place, sorter=order))
 
 
 def assemble(run: TaskRun) -> Json:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.store import Store
-from stages.dedupe.arrays import Bytes, Ints, load
+from stages.dedupe.arrays import Bytes, Ints
+from stages.dedupe.stored import load
 
 _FILE = "ranking.json"
 
@@ -50,15 +51,11 @@ class Ranking:
         """The ranking in an output folder (workspace-relative)."""
         return _opened(store, output)
 
-    @cached_property
-    def _all_ranks(self) -> Ints:
-        return load(self._folder / "ranks.npy")
-
     def of_part(self, part: int) -> Ints:
         """Ranks of a sketch's documents, by index."""
         if self._ranks is None:
-            return self._all_ranks[self.offsets[part] : self.offsets[part + 1]]
-        return load(self._ranks[part] / "ranks.npy")
+            return load(self._folder / "ranks.npy")[self.offsets[part] : self.offsets[part + 1]]
+        return load(self._ranks[part] / "ranks.npy")[:]
 
     def ids(self, ranks: Ints) -> Bytes:
         """Ids (uint8, rows x 16) of documents."""

@@ -16,6 +16,7 @@ from stages.dedupe.listing import outputs_of
 from stages.dedupe.minhash import band_keys, signatures
 from stages.dedupe.order import write_order
 from stages.dedupe.ranking import Ranking
+from stages.dedupe.stored import save
 from stages.dedupe.texts import texts_of_rows
 
 Json = Any
@@ -41,9 +42,9 @@ def sketch_part(run: TaskRun) -> Json:
         done = some.stop
     index = np.flatnonzero(tokens).astype(np.uint32)
     keys, order = sort_by_key(band_keys(signature[index], bands, rows).reshape(-1))
-    np.save(run.output / "key.npy", keys)
-    np.save(run.output / "index.npy", index[order // bands])
-    np.save(run.output / "minima.npy", signature.astype(np.uint8))
+    save(run.output / "key.npy", keys)
+    save(run.output / "index.npy", index[order // bands])
+    save(run.output / "minima.npy", signature.astype(np.uint8))
     write_order(run.output, view, n_bytes, arguments["order"], arguments["priority"])
     return {"documents": len(view.rows), "without_tokens": len(view.rows) - len(index)}
 
@@ -68,10 +69,10 @@ def pair_partition(run: TaskRun) -> Json:
     if arguments["earlier"]:
         new = right >= arguments["earlier"]
         left, right = left[new], right[new]
-    np.save(run.output / "left.npy", left)
-    np.save(run.output / "right.npy", right)
+    save(run.output / "left.npy", left)
+    save(run.output / "right.npy", right)
     positions = ranking.positions(np.unique(np.concatenate([left, right])))
-    np.save(run.output / "positions.npy", np.sort(positions))
+    save(run.output / "positions.npy", np.sort(positions))
     return {
         "pairs": len(left),
         "capped_buckets": capped,

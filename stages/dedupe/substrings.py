@@ -78,7 +78,7 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
     """Cuts runs of words that a document before it has too."""
 
     name: ClassVar[str] = "exact_substrings"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = ExactSubstringsConfig
     summary: ClassVar[str] = "Cut runs of 50 words and more that stand elsewhere too"

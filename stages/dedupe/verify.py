@@ -11,12 +11,13 @@ import numpy as np
 from pipeline.compile import compiled
 from pipeline.corpus import living_rows
 from pipeline.task import TaskRun
-from stages.dedupe.arrays import Bytes, Flags, Floats, Ints, Words64, load
+from stages.dedupe.arrays import Bytes, Flags, Floats, Ints, Words64
 from stages.dedupe.candidates import distinct_pairs
 from stages.dedupe.exchange import quantiles, within_range
 from stages.dedupe.listing import outputs_of
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.shingles import likeness, shingle_sets
+from stages.dedupe.stored import load, save
 from stages.dedupe.texts import texts_of_rows
 
 Json = Any
@@ -33,11 +34,11 @@ def write_shingles(run: TaskRun) -> Json:
     """
     arguments = run.arguments
     offsets = Ranking.open(run.store, arguments["ranking"]).offsets
-    first, last = offsets[arguments["part"]], offsets[arguments["part"] + 1]
+    first, last = offsets[arguments["part"] : arguments["part"] + 2].tolist()
     wanted: list[Ints] = [np.zeros(0, np.int64)]
     for folder in outputs_of(run, "pairs"):
         positions = load(folder / "positions.npy")
-        wanted.append(positions[slice(*np.searchsorted(positions, [first, last]))])
+        wanted.append(positions[within_range(positions, [first, last])])
     index = np.unique(np.concatenate(wanted)) - first
     shingles: list[Words64] = [np.zeros(0, np.uint64)]
     sizes: list[Ints] = [np.zeros(1, np.int64)]
@@ -48,9 +49,9 @@ def write_shingles(run: TaskRun) -> Json:
             found, bounds = shingle_sets(text, arguments["ngram"], arguments["char_ngram"], chosen)
             shingles.append(found)
             sizes.append(np.diff(bounds))
-    np.save(run.output / "index.npy", index)
-    np.save(run.output / "bounds.npy", np.cumsum(np.concatenate(sizes)))
-    np.save(run.output / "shingles.npy", np.concatenate(shingles))
+    save(run.output / "index.npy", index)
+    save(run.output / "bounds.npy", np.cumsum(np.concatenate(sizes)))
+    save(run.output / "shingles.npy", np.concatenate(shingles))
     return {"documents": len(index), "shingles": sum(map(len, shingles))}
 
 
@@ -68,9 +69,9 @@ def verify_pairs(run: TaskRun) -> Json:
         ranking = Ranking.open(run.store, arguments["ranking"])
         similarity, alike = _compared(run, ranking, left, right)
         left, right, similarity = left[alike], right[alike], similarity[alike]
-    np.save(run.output / "left.npy", left)
-    np.save(run.output / "right.npy", right)
-    np.save(run.output / "jaccard.npy", similarity)
+    save(run.output / "left.npy", left)
+    save(run.output / "right.npy", right)
+    save(run.output / "jaccard.npy", similarity)
     return {
         "candidates": candidates,
         "verified": len(left),
@@ -131,7 +132,9 @@ class _ShingleFiles:
         gathered = np.empty(starts[-1], np.uint64)
         for folder, rows, places in self._places(ranks):
             bounds, shingles = load(folder / "bounds.npy"), load(folder / "shingles.npy")
-            _copy_sets(shingles, bounds, places, gathered, starts, rows)
+            begins = bounds[places]
+            shingles.check_runs(begins, bounds[places + 1])
+            _copy_sets(shingles.array, begins, gathered, starts, rows)
         return gathered
 
     def _places(self, ranks: Ints) -> list[tuple[Path, Ints, Ints]]:
@@ -139,7 +142,7 @@ class _ShingleFiles:
         found = []
         for part, rows, index in _by_part(self.ranking, ranks):
             folder = self.folders[part]
-            found.append((folder, rows, np.searchsorted(load(folder / "index.npy"), index)))
+            found.append((folder, rows, np.searchsorted(load(folder / "index.npy")[:], index)))
         return found
 
 
@@ -152,7 +155,7 @@ class _MinimaFiles:
 
     def gather(self, ranks: Ints) -> Bytes:
         """Low bytes of the minima of documents (uint8, documents x hashes)."""
-        width = load(self.folders[0] / "minima.npy").shape[1]
+        width = load(self.folders[0] / "minima.npy").array.shape[1]
         gathered = np.empty((len(ranks), width), np.uint8)
         for part, rows, index in _by_part(self.ranking, ranks):
             gathered[rows] = load(self.folders[part] / "minima.npy")[index]
@@ -173,13 +176,12 @@ def _by_part(ranking: Ranking, ranks: Ints) -> list[tuple[int, Ints, Ints]]:
 
 @compiled
 def _copy_sets(
-    shingles: Words64, bounds: Ints, places: Ints, gathered: Words64, starts: Ints, rows: Ints
+    shingles: Words64, begins: Ints, gathered: Words64, starts: Ints, rows: Ints
 ) -> None:
     for item in range(len(rows)):
-        begin = bounds[places[item]]
-        size = bounds[places[item] + 1] - begin
+        begin = begins[item]
         start = starts[rows[item]]
-        for offset in range(size):
+        for offset in range(starts[rows[item] + 1] - start):
             gathered[start + offset] = shingles[begin + offset]
 
 

@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 from pipeline.compile import compiled
 from pipeline.corpus import open_view
 from pipeline.task import TaskRun
-from stages.dedupe.arrays import Flags, Ints, Words32, Words64, id_bytes, id_column, load
-from stages.dedupe.exchange import key_range
+from stages.dedupe.arrays import Flags, Ints, Words32, Words64, id_bytes, id_column
+from stages.dedupe.exchange import key_range, within_range
 from stages.dedupe.kinds import rows_of_kinds
+from stages.dedupe.stored import load, save
 from stages.words import hash_words, mix
 
 Json = Any
@@ -85,11 +86,11 @@ def sketch_part(run: TaskRun) -> Json:
     table = view.table.take(pa.array(chosen))
     keys, index, places = window_keys(table["text"], arguments["words"])
     order = np.argsort(keys, kind="stable")
-    np.save(run.output / "key.npy", keys[order])
-    np.save(run.output / "index.npy", index[order])
-    np.save(run.output / "place.npy", places[order])
-    np.save(run.output / "ids.npy", id_bytes(table["id"]))
-    np.save(run.output / "rows.npy", view.rows[chosen])
+    save(run.output / "key.npy", keys[order])
+    save(run.output / "index.npy", index[order])
+    save(run.output / "place.npy", places[order])
+    save(run.output / "ids.npy", id_bytes(table["id"]))
+    save(run.output / "rows.npy", view.rows[chosen])
     return {"documents": len(chosen), "windows": len(keys)}
 
 
@@ -123,7 +124,7 @@ def group_partition(run: TaskRun) -> Json:
     ids = np.zeros((len(key), 2), np.uint64)
     for number, folder in enumerate(folders):
         here = part == number
-        words = np.ascontiguousarray(load(folder / "ids.npy")).view(">u8")
+        words = np.ascontiguousarray(load(folder / "ids.npy")[:]).view(">u8")
         ids[here] = words[index[here]]
     priority = np.array(arguments["priorities"], np.int64)[part]
     order = np.lexsort([place, ids[:, 1], ids[:, 0], priority, key])
@@ -134,7 +135,7 @@ def group_partition(run: TaskRun) -> Json:
     found = (part, index, place, first, part[leader], index[leader])
     order = np.lexsort([place, index, part])
     for name, column in zip(_MARKS, found, strict=True):
-        np.save(run.output / f"{name}.npy", column[order])
+        save(run.output / f"{name}.npy", column[order])
     return {"groups": int(first.sum()), "repeated_windows": int((~first).sum())}
 
 
@@ -158,7 +159,7 @@ def collect_part(run: TaskRun) -> Json:
     for output in run.arguments["groups"]:
         folder = run.path(output)
         parts = load(folder / "part.npy")
-        within = slice(*np.searchsorted(parts, [number, number + 1]))
+        within = within_range(parts, [number, number + 1])
         for column, name in zip(columns, _MARKS, strict=True):
             column.append(load(folder / f"{name}.npy")[within])
     _, index, place, first, kept_part, kept_index = (np.concatenate(c) for c in columns)
@@ -174,7 +175,7 @@ def collect_part(run: TaskRun) -> Json:
     for part in np.unique(kept_part):
         here = kept_part[begins] == part
         kept[here] = load(sketches[part] / "ids.npy")[kept_index[begins][here]]
-    rows = load(sketches[number] / "rows.npy")
+    rows = load(sketches[number] / "rows.npy")[:]
     pq.write_table(
         pa.table(
             {

@@ -331,18 +331,6 @@ def test_capped_pairs_are_a_star_and_neighbours() -> None:
     assert (capped, left_out) == (1, 3 + 40 * 39 // 2 - len(wanted))
 
 
-def test_a_damaged_sketch_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    from stages.dedupe.arrays import load
-
-    path = tmp_path / "key.npy"
-    np.save(path, np.arange(100))
-    path.write_bytes(path.read_bytes()[:400])
-    with pytest.raises(ValueError, match=r"key\.npy is damaged or missing"):
-        load(path)
-    with pytest.raises(ValueError, match=r"none\.npy is damaged or missing"):
-        load(tmp_path / "none.npy")
-
-
 @pytest.mark.parametrize(
     ("config", "message"),
     [
