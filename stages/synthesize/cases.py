@@ -7,14 +7,15 @@ import doctest
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.fingerprint import fingerprint
 from stages.synthesize.functions import Function
-from stages.synthesize.grading import Call, call_answers
+from stages.synthesize.grading import Call, call_answers, same
+from stages.synthesize.mutants import mutants, stubs
 from stages.synthesize.sandbox import Limits, Sandbox
-from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode, encode
+from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 
 Json = Any
@@ -37,6 +38,8 @@ _POOLS: dict[str, tuple[object, ...]] = {
 }
 _UNKNOWN = ("int", "str", "list[int]", "list[str]", "float", "dict", "tuple")
 _CALLS = 120
+_CASES = 40
+_MUTANTS = 8
 _LONGEST = 120
 """Characters of one argument list or result: a test must be readable."""
 
@@ -48,6 +51,12 @@ class Case:
     arguments: str
     expected: str
     origin: str
+
+    @property
+    def values(self) -> tuple[object, ...]:
+        """The arguments."""
+        found: tuple[object, ...] = ast.literal_eval(f"({self.arguments},)")
+        return found
 
     def assertion(self, function: str) -> str:
         """One line of a test."""
@@ -112,7 +121,7 @@ def _asserted(statement: ast.stmt, function: str) -> tuple[tuple[object, ...], o
     elif isinstance(test, ast.Compare):
         if len(test.ops) != 1 or not isinstance(test.ops[0], (ast.Eq, ast.Is)):
             return None
-        test, expected = test.left, test.comparators[0]
+        expected, test = test.comparators[0], test.left
     if not isinstance(test, ast.Call) or test.keywords:
         return None
     if not isinstance(test.func, ast.Name) or test.func.id != function:
@@ -173,7 +182,7 @@ def derive_cases(
     count: int,
     limits: Limits,
 ) -> list[Case]:
-    """Up to ``count`` cases from what a function answers, none twice, different answers first.
+    """Up to ``count`` cases from what a function answers: those that tell it from wrong versions.
 
     ``preferred`` arguments come first, with their origin; then arguments made from pools. Answers
     that raise, have no literal, or differ between two runs make no case.
@@ -187,7 +196,8 @@ def derive_cases(
         if expected is not None:
             text = ", ".join(str(literal(argument)) for argument in arguments)
             cases.setdefault(text, Case(text, expected, origin))
-    return _different_first(list(cases.values()))[:count]
+    several = _different_first(list(cases.values()))[:_CASES]
+    return _telling(sandbox, function, several, count, replace(limits, cpu_seconds=1))
 
 
 def stable_answers(
@@ -218,16 +228,50 @@ def agreeing(function_answers: Sequence[Json | None], cases: Sequence[Case]) -> 
     found = []
     for place, case in enumerate(cases):
         answer = function_answers[place] if place < len(function_answers) else None
-        expected = canonical(encode(ast.literal_eval(case.expected)))
-        found.append(answer is not None and canonical(answer) == expected)
+        found.append(answer is not None and same(ast.literal_eval(case.expected), answer))
     return found
 
 
 def _different_first(cases: Sequence[Case]) -> list[Case]:
     """Cases with an answer that none before them has, then the others."""
-    seen: set[str] = set()
-    new, rest = [], []
+    first: dict[str, Case] = {}
     for case in cases:
-        (rest if case.expected in seen else new).append(case)
-        seen.add(case.expected)
-    return new + rest
+        first.setdefault(case.expected, case)
+    return [*first.values(), *(case for case in cases if first[case.expected] is not case)]
+
+
+def _telling(
+    sandbox: Sandbox, function: Function, cases: Sequence[Case], count: int, limits: Limits
+) -> list[Case]:
+    """Up to ``count`` of the cases, chosen greedily: first those that wrong versions of the
+    function (mutants, stubs) fail most, then those with an answer that no chosen one has."""
+    wrong = [mutant.source for mutant in mutants(function.source, function.name, _MUTANTS)]
+    wrong += stubs(function.source, function.name)
+    failed = [_failed(sandbox, program, function.name, cases, limits) for program in wrong]
+    chosen: list[int] = []
+    left, answers = set(range(len(wrong))), set[str]()
+    while len(chosen) < min(count, len(cases)):
+        place = max(
+            (place for place in range(len(cases)) if place not in chosen),
+            key=lambda place: (
+                sum(place in failed[program] for program in left),
+                cases[place].expected not in answers,
+                -place,
+            ),
+        )
+        chosen.append(place)
+        answers.add(cases[place].expected)
+        left -= {program for program in left if place in failed[program]}
+    return [cases[place] for place in sorted(chosen)]
+
+
+def _failed(
+    sandbox: Sandbox, program: str, name: str, cases: Sequence[Case], limits: Limits
+) -> set[int]:
+    """The cases that a wrong version fails; the first one that it never answers is one of them."""
+    calls = [Call(name, case.values) for case in cases]
+    answers = call_answers(sandbox, program, calls, limits).answers
+    right = agreeing([answer.value for answer in answers], cases[: len(answers)])
+    return {place for place, holds in enumerate(right) if not holds} | (
+        {len(answers)} if len(answers) < len(cases) else set()
+    )

@@ -1,4 +1,4 @@
-"""Synthetic code: documented functions with tests that are run, and are told from wrong versions."""
+"""Synthetic code: documented functions with tests, verified by running both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pipeline.corpus import Corpus
 from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig
 from pipeline.task import Receipt, Task
+from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.code_config import CodeConfig
 from stages.synthesize.code_seeds import FUNCTIONS_FILE
 from stages.synthesize.completions import (
@@ -20,7 +21,6 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
-from stages.synthesize.questions import CANDIDATES_FILE
 
 Json = Any
 

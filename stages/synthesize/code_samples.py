@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.task import TaskRun
+from stages.synthesize.candidates import (
+    CANDIDATES_FILE,
+    Candidate,
+    read_candidates,
+    write_candidates,
+)
 from stages.synthesize.cases import (
     ASSERTION,
     Case,
@@ -18,7 +24,7 @@ from stages.synthesize.cases import (
     literal,
     stable_answers,
 )
-from stages.synthesize.code_config import IMPLEMENT, TASK, SandboxConfig, TestsConfig
+from stages.synthesize.code_config import IMPLEMENT, TASK, SandboxConfig, TestingConfig
 from stages.synthesize.code_seeds import TEMPLATES, function_of, shared_sandbox
 from stages.synthesize.completions import Sample, samples_of
 from stages.synthesize.diversity import Fault
@@ -26,12 +32,6 @@ from stages.synthesize.documents import written
 from stages.synthesize.functions import Function, normalized, pure_function, with_docstring
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import provenance, step
-from stages.synthesize.questions import (
-    CANDIDATES_FILE,
-    Candidate,
-    read_candidates,
-    write_candidates,
-)
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 from stages.synthesize.verification import verify_tests
 
@@ -82,7 +82,7 @@ class _Judge:
         config = SandboxConfig(**run.arguments["sandbox"])
         self.sandbox = shared_sandbox(config.weakest)
         self.limits = config.limits
-        self.config = TestsConfig(**run.arguments["tests"])
+        self.config = TestingConfig(**run.arguments["tests"])
         self.parsed = 0
         self.tests: Counter[str] = Counter()
         """Assertions in documents that were verified, by what their arguments come from."""
@@ -104,14 +104,14 @@ class _Judge:
             fault=judged.fault,
         )
 
-    def _judge(self, text: str, about: dict[str, Json]) -> _Judged:
+    def _judge(self, text: str, about: Mapping[str, Json]) -> _Judged:
         if about["made"] == IMPLEMENT:
             return self._implementation(text, about)
         if about["made"] == TASK:
             return self._task(text, about)
         return self._tests(text, about)
 
-    def _implementation(self, text: str, about: dict[str, Json]) -> _Judged:
+    def _implementation(self, text: str, about: Mapping[str, Json]) -> _Judged:
         """A function written anew: it must answer what the original answers."""
         original = function_of(about["function"])
         cases = [Case(**case) for case in about["cases"]]
@@ -121,7 +121,7 @@ class _Judge:
             return judged
         if normalized(function.source) == normalized(original.source):
             return judged.stopped("echoes_seed", "the same but for names, comments and layout")
-        arguments = [arguments for arguments, _ in asserted_calls(_lines(cases), _CASE)]
+        arguments = [case.values for case in cases]
         right = agreeing(stable_answers(self.sandbox, function, arguments, self.limits), cases)
         judged.verdict["agrees"] = [sum(right), len(cases)]
         if not all(right):
@@ -130,7 +130,7 @@ class _Judge:
         source = with_docstring(function, original.docstring)
         return self._tested(judged, source, function.name, cases)
 
-    def _tests(self, text: str, about: dict[str, Json]) -> _Judged:
+    def _tests(self, text: str, about: Mapping[str, Json]) -> _Judged:
         """Tests for a function as it is: those of the model that hold, then others."""
         function = function_of(about["function"])
         judged = _Judged(text, {"by": "original function"})
@@ -142,7 +142,7 @@ class _Judge:
         cases = _distinct([*own, *derived])[: self.config.count]
         return self._tested(judged, function.source, function.name, cases)
 
-    def _task(self, text: str, about: dict[str, Json]) -> _Judged:
+    def _task(self, text: str, about: Mapping[str, Json]) -> _Judged:
         """A function for a task: given tests decide, or the model's own where there are none."""
         judged = _Judged(text, {"by": "given tests" if about["tests"] else "own tests"})
         function = self._read(text, about["name"], "", judged)
@@ -155,7 +155,7 @@ class _Judge:
         told = judged.verdict["own"]
         if not about["tests"] and len(own) < max(self.config.min_own, told["wrong"]):
             return judged.stopped("own_tests_fail", f"{told['right']} right, {told['wrong']} wrong")
-        known = [(arguments, ASSERTION) for case in own for arguments in [_arguments(case)]]
+        known = [(case.values, ASSERTION) for case in own]
         derived = derive_cases(self.sandbox, function, known, self.config.count, self.limits)
         cases = _distinct([*own, *derived])[: self.config.count]
         return self._tested(judged, function.source, function.name, cases, about["tests"])
@@ -218,18 +218,6 @@ class _Judge:
         return judged
 
 
-_CASE = "case"
-
-
-def _lines(cases: Sequence[Case]) -> str:
-    return "\n".join(case.assertion(_CASE) for case in cases)
-
-
-def _arguments(case: Case) -> tuple[object, ...]:
-    ((arguments, _),) = asserted_calls(case.assertion(_CASE), _CASE)
-    return arguments
-
-
 def _distinct(cases: Sequence[Case]) -> list[Case]:
     """The first case of each argument list."""
     return list({case.arguments: case for case in reversed(cases)}.values())[::-1]
@@ -240,17 +228,16 @@ def written_program(text: str, head: str) -> str | None:
     the end until Python can read it. A body alone is put under ``head``. None if nothing is left.
     """
     block = _BLOCK.search(text)
-    code = block.group(1) if block else text
-    if "def " not in code:
-        body = code if code.startswith((" ", "\t")) else "    " + code.replace("\n", "\n    ")
-        code = f"{head}\n{body}"
-    lines = code.rstrip().splitlines()
-    for _ in range(min(_MOST_CUTS, len(lines))):
-        program = "\n".join(lines) + "\n"
+    lines = (block.group(1) if block else text).rstrip().splitlines()
+    whole = any(line.startswith("def ") for line in lines)
+    first = [] if whole else head.splitlines()
+    indent = "" if whole or text.startswith((" ", "\t")) else "    "
+    for cut in range(min(_MOST_CUTS, len(lines))):
+        kept = [indent + line for line in lines[: len(lines) - cut]]
+        program = "\n".join([*first, *kept]).rstrip() + "\n"
         try:
             parsed(program)
         except UnreadableCodeError:
-            lines.pop()
             continue
         return program if "def " in program else None
     return None

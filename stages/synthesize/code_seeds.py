@@ -21,7 +21,7 @@ from stages.synthesize.code_config import (
     TESTS,
     FunctionSeedsConfig,
     SandboxConfig,
-    TestsConfig,
+    TestingConfig,
 )
 from stages.synthesize.functions import Function, pure_functions
 from stages.synthesize.prompts import load_template
@@ -80,7 +80,7 @@ def choose_functions(run: TaskRun) -> Json:
                 # of copies of a function, the one with the smallest hash
                 other = candidates.get(seed["function"]["source"], seed)
                 candidates[seed["function"]["source"]] = min(seed, other, key=_place)
-    tests = TestsConfig(**run.arguments["tests"])
+    tests = TestingConfig(**run.arguments["tests"])
     sandbox = SandboxConfig(**run.arguments["sandbox"])
     chosen: list[dict[str, Json]] = []
     tried = 0
@@ -108,7 +108,7 @@ def _place(seed: dict[str, Json]) -> str:
 
 
 def _testing_cases(
-    sandbox: Sandbox, function: Function, tests: TestsConfig, limits: Limits
+    sandbox: Sandbox, function: Function, tests: TestingConfig, limits: Limits
 ) -> list[Case]:
     """Cases that tell a function from wrong versions; none where there are no such."""
     examples = [(call, EXAMPLE) for call in example_calls(function.docstring, function.name)]
@@ -145,7 +145,7 @@ def tasks_of_file(run: TaskRun) -> Json:
     and line of what is no task."""
     path = Path(run.locations["tasks"])
     count = run.arguments["count"]
-    requests = []
+    requests: list[Request] = []
     with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             if count is not None and len(requests) == count:

@@ -133,12 +133,13 @@ def call_answers(
         if loaded is None or "ready" not in loaded:
             grade = _not_loaded(loaded, answering)
             return Answers((), grade.reason, grade.detail)
-        for call in calls:
+        for call in calls:  # all at once: waiting for each answer would cost more than most calls
             arguments = [encode(argument) for argument in call.arguments]
             answering.send({"call": call.function, "args": arguments})
+        answering.end_input()
+        for _ in calls:
             said = answering.receive()
             if said is None:
-                answering.end_input()
                 ended = answering.finish()
                 return Answers(tuple(answers), _ending(ended, "killed"), _last_line(ended))
             error = said.get("error")
