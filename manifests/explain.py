@@ -104,7 +104,7 @@ def explain_document(manifest: Manifest, document: str, limit: int = 1) -> list[
                 break
         if found:
             return _stories(manifest, parts, found[:limit])
-    aside = _set_aside(manifest, document)[:limit]
+    aside = set_aside(manifest, document)[:limit]
     if aside:
         return aside
     raise NotFoundError(
@@ -136,7 +136,7 @@ def explain_documents(manifest: Manifest, ids: Sequence[str]) -> list[Story]:
     return _stories(manifest, parts, [places[name] for name in wanted])
 
 
-def _set_aside(manifest: Manifest, locator: str) -> list[Story]:
+def set_aside(manifest: Manifest, locator: str) -> list[Story]:
     """Records that never became documents, by locator: damaged ones, and those skipped."""
     stories = []
     made = [maker["name"] for maker in manifest.synthesis]

@@ -35,6 +35,7 @@ from tamis.report_page import command as page_command
 from tamis.sampling import sample_recipe
 from tamis.story import show_story, stories_data, stories_of_stage
 from tamis.summary import show_build, show_places, show_plan, show_verification
+from tamis.synthesis_run import SYNTHESIZE, run_synthesis, synthesis_recipe
 
 app = typer.Typer(
     name="tamis",
@@ -125,7 +126,13 @@ def plan(recipe: RecipePath, workspace: WorkspaceOption = None, setting: Setting
 @app.command()
 @told_plainly
 def run(
-    stage: Annotated[str, typer.Argument(help=f"One of: {', '.join(CATALOG.stages)}.")],
+    stage: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of: {', '.join(CATALOG.stages)}; or synthesize, for the recipe's makers of"
+            " synthetic documents, with the files as seeds."
+        ),
+    ],
     files: Annotated[
         list[Path], typer.Argument(help="Raw files, in any format that ingest reads.")
     ],
@@ -160,12 +167,18 @@ def run(
     """Try one stage on a few files: a table of what was kept and dropped, with reasons.
 
     Deduplication then shows its largest clusters, decontamination the benchmark items that it
-    found, any other stage documents with its verdicts.
+    found, synthesis some samples that it kept and dropped, any other stage documents with its
+    verdicts.
     """
     folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
     tell_unrecognised(benchmarks or [])
     try:
+        if stage == SYNTHESIZE:
+            makers = synthesis_recipe(files, recipe, folder, settings)
+            with closing(observer_for()) as observer:
+                run_synthesis(out, makers, observer, 20 if rows is None else rows, as_json)
+            return
         checked = sample_recipe(stage, files, recipe, folder, settings)
         wishes = reports.Wishes(clusters, members, compared, hits, test_side, contained, clean)
         looked_for = sample_benchmarks(checked, stage) if wishes.asks_test_side else {}

@@ -29,9 +29,8 @@ def sample_recipe(
     folder are one source. Raises RecipeError for a stage that does not exist, for files that are
     not there, and for every fault of the settings.
     """
-    packaged = base == SAMPLE_RECIPE and not base.exists()
-    folder = (Path.cwd() / base if packaged else base.resolve()).parent
-    written = read_draft(_PACKAGED if packaged else base)
+    path, folder = base_recipe(base)
+    written = read_draft(path)
     declared = written.content.get("stages")
     if declared is not None and not isinstance(declared, dict):
         raise written.origin.fault(("stages",), f"these are settings by stage, not `{declared}`.")
@@ -43,6 +42,7 @@ def sample_recipe(
         **written.content,
         "name": f"sample of {stage}",
         "sources": _sources(files),
+        "synthesize": None,
         "stages": {**known, stage: known.get(stage)},
     }
     draft = Draft(content, Origin(written.origin.file, lines))
@@ -73,7 +73,15 @@ def sample_recipe(
 
 def _kept(place: tuple[str, ...]) -> bool:
     """Whether a place of the base recipe means the same in the sample's."""
-    return bool(place) and place[0] not in ("name", "sources")
+    return bool(place) and place[0] not in ("name", "sources", "synthesize")
+
+
+def base_recipe(base: Path) -> tuple[Path, Path]:
+    """Where a recipe lies that settings come from, and the folder that its paths start from. The
+    sample's recipe comes with the package."""
+    packaged = base == SAMPLE_RECIPE and not base.exists()
+    folder = (Path.cwd() / base if packaged else base.resolve()).parent
+    return (_PACKAGED if packaged else base), folder
 
 
 def _sources(files: Sequence[Path]) -> list[dict[str, Any]]:
