@@ -1,9 +1,12 @@
 """Diff on a small real corpus: causes, their parts of the change, gates and formats."""
 
 import json
+import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -267,3 +270,28 @@ def test_a_git_revision_of_a_manifest(
     assert content["attribution"]["steps"][0]["how"] == "rest"
     failed = call("diff", "HEAD~7:corpus/manifest.json", "corpus/manifest.json")
     assert failed.exit_code == 2
+
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/diff.md"
+
+
+def test_conditions_and_the_workflow_of_the_docs_are_as_they_should_be(found: Diff) -> None:
+    page = PAGE.read_text()
+    cells = re.findall(r"^\| (`.*?[<>].*?) \|", page, re.MULTILINE)
+    conditions = [one for cell in cells for one in re.findall(r"`(.+?)`", cell)]
+    assert len(conditions) == 7
+    for condition in conditions:
+        try:
+            check(found, [condition])
+        except GateError as error:  # this small corpus has not every group
+            assert "There are:" in str(error)
+    workflow = yaml.load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0], yaml.BaseLoader)
+    assert workflow["on"] == {"pull_request": {"paths": ["corpus/manifest.json"]}}
+    (job,) = workflow["jobs"].values()
+    command = shlex.split(job["steps"][-1]["run"])
+    assert command[:2] == ["tamis", "diff"]
+    assert command[command.index("--format") + 1] == "markdown"
+    assert [w for before, w in pairwise(command) if before == "--fail-if"] == [
+        "share(domain=science) < -1pp",
+        "tokens < -5%",
+    ]
