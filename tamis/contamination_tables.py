@@ -84,7 +84,8 @@ def _show_hit(console: Console, hit: Hit) -> None:
             f" ({hit.sequence}) in ",
             (hit.id, "bold"),
             f" {one_line(f'{hit.source}: {hit.locator}', 80)}  ",
-            ("kept", "green") if hit.verdict == KEEP else ("dropped", "red"),
+            # hits are over the rule: documents that were kept have theirs cut out
+            ("masked", "yellow") if hit.verdict == KEEP else ("dropped", "red"),
         )
     )
     console.print(
