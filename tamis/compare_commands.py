@@ -15,13 +15,11 @@ from manifests.gate import GateError, check
 from manifests.manifest import load_manifest
 from manifests.outline import OutlineDiff
 from pipeline.recipe import RecipeError
-from tamis.attribution import attribution
 from tamis.console import err, out
 from tamis.diff_tables import diff_sections, texts_of_moves, what_if_sections
 from tamis.options import AsJson, Workspace
 from tamis.outlines import diff_with_others, outline_sections
 from tamis.revisions import find_manifest
-from tamis.suppose import what_if as find_what_if
 from tamis.tables import Section, as_markdown, show_sections
 
 MET = 3
@@ -74,6 +72,8 @@ def diff(
     sides = (find_manifest(before), find_manifest(after))
     found = diff_manifests(*sides)
     if attribute and found.before != found.after:
+        from tamis.attribution import attribution  # loads every stage, which takes a second
+
         found.attribution = attribution(*sides)
     try:
         met = check(found, fail_if or [])
@@ -117,7 +117,9 @@ def what_if(
     as_json: AsJson = False,
 ) -> None:
     """Say what other thresholds or another mixture would give, from the ledgers alone."""
-    found = find_what_if(load_manifest(workspace), setting)
+    from tamis.suppose import what_if as answer  # loads every stage, which takes a second
+
+    found = answer(load_manifest(workspace), setting)
     if as_json:
         out.print_json(json.dumps(asdict(found)))
         return

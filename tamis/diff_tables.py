@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from manifests.attribution import Attribution
 from manifests.diff import Diff
@@ -12,8 +12,10 @@ from manifests.documents import Document, find_documents
 from manifests.effects import Amount, GroupEffect, mixture_dimension
 from manifests.manifest import Manifest
 from tamis.printable import one_line
-from tamis.suppose import WhatIf
 from tamis.tables import Section
+
+if TYPE_CHECKING:
+    from tamis.suppose import WhatIf
 
 GROUPS = 12
 """Groups shown of one dimension, those that moved most; JSON has all."""
