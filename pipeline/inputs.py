@@ -179,6 +179,22 @@ def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
     return faults
 
 
+def absent_files(recipe: Recipe) -> dict[str, list[str]]:
+    """Files that the recipe names and that are not on this machine, as written, by what needs them:
+    ``ingest``, a maker or a stage. What lies on an object store is not looked at."""
+    absent: dict[str, list[str]] = {}
+    for source in recipe.sources:
+        patterns = [source.path] if isinstance(source.path, str) else source.path
+        for pattern in patterns:
+            if not is_remote(pattern) and not _match(_located(recipe.folder, pattern))[1]:
+                absent.setdefault("ingest", []).append(pattern)
+    for _, name, config in recipe.configs():
+        for _, written in external_places(config):
+            if not _located(recipe.folder, written).exists():
+                absent.setdefault(name, []).append(written)
+    return absent
+
+
 def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping[str, External]]:
     """For every stage and maker the files that its config names, by the path as written there.
 

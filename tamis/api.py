@@ -24,7 +24,7 @@ from pipeline.build import Built, last_build
 from pipeline.build import build as _build
 from pipeline.engine import Engine
 from pipeline.observer import Observer, Silence
-from pipeline.plan import StagePlan
+from pipeline.plan import StagePlan, dry_plan
 from pipeline.plan import plan as _plan
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.store import Store
@@ -89,9 +89,12 @@ def plan(
     *,
     workspace: str | Path | None = None,
     settings: Sequence[str] = (),
+    dry: bool = False,
 ) -> list[StagePlan]:
-    """What ``build`` would run, stage by stage, and why."""
-    return _plan(_recipe(recipe, settings, workspace), CATALOG)
+    """What ``build`` would run, stage by stage, and why. With ``dry`` the recipe alone is checked,
+    and its files need not be on this machine."""
+    checked = _recipe(recipe, settings, workspace)
+    return dry_plan(checked) if dry else _plan(checked, CATALOG)
 
 
 def explain(workspace: str | Path, document: str, limit: int = 1) -> list[Story]:

@@ -118,9 +118,20 @@ def build(
 
 @app.command()
 @told_plainly
-def plan(recipe: RecipePath, workspace: WorkspaceOption = None, setting: Setting = None) -> None:
+def plan(
+    recipe: RecipePath,
+    workspace: WorkspaceOption = None,
+    setting: Setting = None,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry",
+            help="Check the recipe alone: its data and models need not be on this machine.",
+        ),
+    ] = False,
+) -> None:
     """Show what would run, what is up to date, and why something is not. Runs nothing."""
-    show_plan(out, api.plan(recipe, workspace=workspace, settings=setting or []))
+    show_plan(out, api.plan(recipe, workspace=workspace, settings=setting or [], dry=dry))
 
 
 @app.command()

@@ -13,9 +13,12 @@ from pipeline.build import Built, build
 from pipeline.draft import RecipeError
 from pipeline.engines.local import LocalEngine
 from pipeline.observer import Silence
-from pipeline.plan import FOLLOWS, RUN, UP_TO_DATE, plan
+from pipeline.plan import CHECKED, FOLLOWS, RUN, UP_TO_DATE, WAITS, dry_plan, plan
 from pipeline.recipe import Recipe, load_recipe, recipe_from
+from stages.catalog import CATALOG as STAGES
 from tests.pipeline.lines_catalog import CATALOG
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LINES = ["apple", "banana", "", "fig", "applesapples"]
 
@@ -127,6 +130,25 @@ def test_settings_are_changed_by_name_and_faults_have_lines(folder: Path) -> Non
     path.write_text(path.read_text().replace("at_last: 5", "at_least: 5"))
     with pytest.raises(RecipeError, match=r"r.yaml:6: synthesize.made/doubles.between: .*no.txt"):
         plan(load_recipe(path, CATALOG, workspace=folder / "w"), CATALOG)
+
+
+def test_a_recipe_can_be_checked_without_its_files(folder: Path) -> None:
+    recipe = recipe_for(folder, "w", doubles={"between": "elsewhere.txt"})
+    states = {stage.stage: (stage.state, stage.why) for stage in dry_plan(recipe)}
+    assert states["ingest"] == states["length"] == (CHECKED, "")
+    assert states["synthetic/doubles"] == (WAITS, "not on this machine: elsewhere.txt")
+    (folder / "lines.txt").unlink()
+    assert {s.stage: s.why for s in dry_plan(recipe)}["ingest"].endswith("lines.txt")
+    assert not (folder / "w").exists()
+
+
+def test_the_recipe_for_machines_with_gpus_is_right() -> None:
+    recipe = load_recipe(ROOT / "recipes/qwen2.5-7b-synthesis.yaml", STAGES)
+    planned = {stage.stage: stage for stage in dry_plan(recipe)}
+    assert "Qwen2.5-7B-Instruct" in planned["synthetic/math"].why
+    assert all(stage.state in (CHECKED, WAITS) for stage in planned.values())
+    engines = {maker.synthesis.config.generator.engine for maker in recipe.makers}
+    assert engines == {"vllm"}
 
 
 @pytest.mark.parametrize(
