@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +78,7 @@ def all_rounds(
         )
         for part in corpus.parts
     ]
-    counts: Sequence[Receipt] = matches
-    while len(counts) > 1:
-        groups = [counts[at : at + PARTS_PER_SUM] for at in range(0, len(counts), PARTS_PER_SUM)]
-        counts = yield [
-            corpus.task(
-                f"{_FREQUENCY}:add_counts_files",
-                "counts",
-                {"counts": [r.output for r in group]},
-                label=f"document frequencies, {number + 1} of {len(groups)}",
-            )
-            for number, group in enumerate(groups)
-        ]
+    counts = yield from _added_counts(corpus, matches)
     if not counts:
         return Artefacts(shared={"index": index.output}, record=index.value)
     (common,) = yield [
@@ -105,3 +94,21 @@ def all_rounds(
         per_part={"matches": [receipt.output for receipt in matches]},
         record={**index.value, **common.value},
     )
+
+
+def _added_counts(
+    corpus: Corpus, counts: list[Receipt]
+) -> Generator[list[Task], list[Receipt], list[Receipt]]:
+    """Adds the counts of all parts up, in as many rounds as it takes; none where there are none."""
+    while len(counts) > 1:
+        groups = [counts[at : at + PARTS_PER_SUM] for at in range(0, len(counts), PARTS_PER_SUM)]
+        counts = yield [
+            corpus.task(
+                f"{_FREQUENCY}:add_counts_files",
+                "counts",
+                {"counts": [r.output for r in group]},
+                label=f"document frequencies, {number + 1} of {len(groups)}",
+            )
+            for number, group in enumerate(groups)
+        ]
+    return counts
