@@ -77,6 +77,9 @@ class RewardTrainConfig:
     max_length: int = setting(512, "longest prompt and response; longer rows are left out")
     seed: int = setting(0, "seed of weights, split and order")
     held_out_share: float = setting(0.2, "share of problems held out, by a hash of their name")
+    hold_out: str | None = setting(
+        None, "problems whose name begins with this are all held out, beside the share"
+    )
     device: str = setting("auto", "cpu, cuda, cuda:1, … ; auto takes CUDA where there is one")
     threads: int | None = setting(None, "CPU threads of torch; a fixed number fixes the bits")
 
@@ -292,7 +295,10 @@ def train_reward(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     fits = solutions.lengths() <= config.max_length
-    held = held_out_problems(solutions.problem_names, config.held_out_share, config.seed)
+    names = solutions.problem_names
+    held = held_out_problems(names, config.held_out_share, config.seed)
+    if config.hold_out is not None:
+        held |= np.array([name.startswith(config.hold_out) for name in names])
     is_held = held[solutions.problems]
     groups = contrasting_problems(solutions, np.flatnonzero(fits & ~is_held))
     held_rows = np.flatnonzero(fits & is_held)

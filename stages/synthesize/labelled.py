@@ -29,40 +29,40 @@ class Labelled:
 
 def read_verified(paths: Iterable[Path]) -> list[Labelled]:
     """The solutions with a label of files of JSON lines (``problem``, ``prompt``, ``response``,
-    ``right``, ``answer``), in their order, each text once a problem; those whose ``right`` is null
-    are left out. Raises ValueError naming file and line of a fault."""
-    found: dict[tuple[str, str], Labelled] = {}
+    ``right``, ``answer``), in their order; those whose ``right`` is null are left out. Raises
+    ValueError naming file and line of a fault."""
+    found = []
     for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
             if not line:
                 continue
             try:
                 row = json.loads(line)
-                if row["right"] is None:
-                    continue
-                one = Labelled(
-                    str(row["problem"]),
-                    str(row["prompt"]),
-                    str(row["response"]),
-                    bool(row["right"]),
-                    VERIFIED,
-                    answer=row.get("answer"),
-                )
+                if row["right"] is not None:
+                    found.append(
+                        Labelled(
+                            f"{VERIFIED}/{row['problem']}",
+                            str(row["prompt"]),
+                            str(row["response"]),
+                            bool(row["right"]),
+                            VERIFIED,
+                            answer=row.get("answer"),
+                        )
+                    )
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"{path.name}:{number}: not a solution ({error!r}). Each line is"
                     ' {"problem": …, "prompt": …, "response": …, "right": true, false or null}.'
                 ) from None
-            found.setdefault((one.problem, one.response), one)
-    return contrasting(list(found.values()))
+    return found
 
 
-def contrasting(solutions: Sequence[Labelled]) -> list[Labelled]:
-    """The solutions of problems that have right and wrong ones."""
+def contrasting(solutions: Iterable[Labelled]) -> int:
+    """How many problems have right and wrong solutions."""
     labels: dict[str, set[bool]] = {}
     for one in solutions:
         labels.setdefault(one.problem, set()).add(one.right)
-    return [one for one in solutions if len(labels[one.problem]) == 2]
+    return sum(len(seen) == 2 for seen in labels.values())
 
 
 def procedural_solutions(
@@ -78,4 +78,4 @@ def procedural_solutions(
             found.append(
                 Labelled(name, problem.question, wrong.text, False, PROCEDURAL, wrong.fault)
             )
-    return contrasting(found)
+    return found

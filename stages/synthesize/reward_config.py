@@ -38,7 +38,7 @@ class RewardTraining(StageConfig):
     min_verified: int = setting(
         400,
         about="Problems with solutions verified right and wrong from which on the model learns from"
-        " these alone; with fewer, procedural solutions and their corruptions are added",
+        " these; with fewer, from procedural solutions and their corruptions",
         ge=1,
     )
     tasks: tuple[TaskName, ...] = setting(

@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.judge.engine import EngineSettings
-from classifiers.reward.card import Candidate, pairwise_accuracy, reward_card, selection_card
+from classifiers.reward.card import (
+    Candidate,
+    pairwise_accuracy,
+    reward_card,
+    rounded,
+    selection_card,
+)
 from classifiers.reward.conversation import Conversation, write_tokenizer
 from classifiers.reward.engine import Reward, open_reward
 from pipeline.fingerprint import fingerprint, sha256_of_file
@@ -24,6 +30,7 @@ from stages.synthesize.labelled import (
     PROCEDURAL,
     VERIFIED,
     Labelled,
+    contrasting,
     procedural_solutions,
     read_verified,
 )
@@ -43,13 +50,12 @@ def train_reward(run: TaskRun) -> Json:
 
     Arguments: ``training`` (RewardTraining as JSON), ``solutions`` (paths of solutions files in the
     workspace). Writes ``model/`` (a Hugging Face folder with tokenizer), ``card.json`` and
-    ``solutions.arrow``, what it learned from. Returns ``model_sha256``, ``card`` and ``pairs``:
-    problems and solutions by origin.
+    ``solutions.arrow``, what it learned from. Returns ``model_sha256``, ``card`` and ``pairs``: the
+    origin it learned from, problems and solutions by origin.
     """
     training = RewardTraining.model_validate(run.arguments["training"])
-    solutions = labelled_solutions(
-        training, [run.path(path) for path in run.arguments["solutions"]]
-    )
+    files = [run.path(path) for path in run.arguments["solutions"]]
+    solutions, origin = labelled_solutions(training, files)
     model = run.output / MODEL_FOLDER
     texts = (text for one in solutions for text in (one.prompt, one.response))
     write_tokenizer(model, texts, training.vocabulary_size)
@@ -57,6 +63,8 @@ def train_reward(run: TaskRun) -> Json:
     trained = run.output / "trained"
     arguments = ["trainer.reward", str(run.output / LABELLED_FILE), "--out", str(trained)]
     arguments += trainer_options(trainer_settings(training))
+    if origin == PROCEDURAL:
+        arguments.append(f"--hold-out={VERIFIED}/")
     run_trainer(arguments, run.output / "log.txt")
     shutil.copytree(trained / MODEL_FOLDER, model, dirs_exist_ok=True)
     scores = json.loads((trained / "scores.json").read_text())
@@ -64,17 +72,25 @@ def train_reward(run: TaskRun) -> Json:
     shutil.rmtree(trained)
     (run.output / "log.txt").unlink()  # it tells seconds
     (run.output / CARD_FILE).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
-    return {"model_sha256": folder_sha256(model), "card": card, "pairs": counts(solutions)}
+    return {
+        "model_sha256": folder_sha256(model),
+        "card": card,
+        "pairs": {"learned_from": origin} | counts(solutions),
+    }
 
 
-def labelled_solutions(training: RewardTraining, files: Sequence[Path]) -> list[Labelled]:
-    """The solutions to learn from: verified ones, and procedural ones while those are few."""
-    solutions = read_verified(files)
-    if len({one.problem for one in solutions}) < training.min_verified:
-        solutions += procedural_solutions(
-            training.tasks, training.procedural, training.faults, training.seed
-        )
-    return solutions
+def labelled_solutions(
+    training: RewardTraining, files: Sequence[Path]
+) -> tuple[list[Labelled], str]:
+    """The solutions, and the origin to learn from. Verified ones when there are enough; else
+    procedural ones, and all that were verified serve to measure what came of it."""
+    verified = read_verified(files)
+    if contrasting(verified) >= training.min_verified:
+        return verified, VERIFIED
+    procedural = procedural_solutions(
+        training.tasks, training.procedural, training.faults, training.seed
+    )
+    return [*verified, *procedural], PROCEDURAL
 
 
 def write_labelled(path: Path, solutions: Sequence[Labelled], conversation: Conversation) -> None:
@@ -102,11 +118,11 @@ def training_card(solutions: Sequence[Labelled], scores: dict[int, float]) -> Js
     card["by_origin"] = {}
     for origin in sorted({one.origin for one, _ in held}):
         of = [candidate for one, candidate in held if one.origin == origin]
-        card["by_origin"][origin] = round(pairwise_accuracy(of, [c.score for c in of]), 3)
+        card["by_origin"][origin] = rounded(pairwise_accuracy(of, [c.score for c in of]))
     card["by_fault"] = {}
     for fault in sorted({one.fault for one, _ in held if one.fault}):
         of = [c for one, c in held if one.origin == PROCEDURAL and (c.right or one.fault == fault)]
-        card["by_fault"][fault] = round(pairwise_accuracy(of, [c.score for c in of]), 3)
+        card["by_fault"][fault] = rounded(pairwise_accuracy(of, [c.score for c in of]))
     return card
 
 
@@ -114,7 +130,7 @@ def _candidate(one: Labelled, score: float) -> Candidate:
     return Candidate(one.problem, one.response, one.right, score, one.answer)
 
 
-def counts(solutions: Sequence[Labelled]) -> Json:
+def counts(solutions: Sequence[Labelled]) -> dict[str, Json]:
     """Problems and solutions by origin: what the model learned from and was measured on."""
     return {
         origin: {

@@ -147,13 +147,13 @@ class _Task:
 
 
 _TASKS = {
-    "chain_sum": _Task({"max_terms": 5, "max_digits": 2}, _expression_steps),
+    "chain_sum": _Task({"max_terms": 4, "max_digits": 1}, _expression_steps),
     "basic_arithmetic": _Task(
-        {"max_terms": 4, "max_digits": 2, "operators": ("+", "-", "*")}, _expression_steps
+        {"max_terms": 3, "max_digits": 1, "operators": ("+", "-", "*")}, _expression_steps
     ),
-    "products": _Task({"max_digits": 3}, _product_steps),
-    "leg_counting": _Task({"max_animals": 4}, _leg_steps),
-    "simple_geometry": _Task({"max_sides": 5}, _angle_steps),
+    "products": _Task({"max_digits": 2}, _product_steps),
+    "leg_counting": _Task({"max_animals": 3, "max_instances": 9}, _leg_steps),
+    "simple_geometry": _Task({"max_sides": 4}, _angle_steps),
 }
 
 TASKS = tuple(_TASKS)
@@ -161,18 +161,23 @@ TASKS = tuple(_TASKS)
 
 
 def worked_problems(tasks: Sequence[str], count: int, seed: int) -> list[Worked]:
-    """``count`` problems, shared evenly by ``tasks`` (of ``TASKS``), that take at least one step.
+    """``count`` problems, shared evenly by ``tasks`` (of ``TASKS``), that take at least one step,
+    each question once; fewer where a task has not as many.
 
     Raises ValueError when a solution of ours does not come to reasoning-gym's answer.
     """
-    found = []
+    found: list[Worked] = []
     for number, task in enumerate(tasks):
         share = count // len(tasks) + (number < count % len(tasks))
         data = reasoning_gym.create_dataset(
-            task, seed=seed, size=2 * share + 8, **_TASKS[task].settings
+            task, seed=seed, size=3 * share + 8, **_TASKS[task].settings
         )
-        problems = (_worked(task, index, data[index]) for index in range(len(data)))
-        found += [problem for problem in problems if problem is not None][:share]
+        problems: dict[str, Worked] = {}
+        for index in range(len(data)):
+            problem = _worked(task, index, data[index])
+            if problem is not None and len(problems) < share:
+                problems.setdefault(problem.question, problem)
+        found += problems.values()
     return found
 
 
@@ -186,4 +191,4 @@ def _worked(task: str, index: int, entry: Mapping[str, Any]) -> Worked | None:
         raise ValueError(
             f"{task} {index}: worked to {value}, but reasoning-gym says {entry['answer']}."
         )
-    return Worked(f"{task}/{index}", entry["question"].strip(), value, steps)
+    return Worked(f"{task}/{index}", str(entry["question"]).strip(), value, steps)

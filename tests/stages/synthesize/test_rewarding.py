@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
 from stages.synthesize.corruption import FAULTS, corruptions, right_solution
-from stages.synthesize.labelled import procedural_solutions, read_verified
+from stages.synthesize.labelled import contrasting, procedural_solutions, read_verified
 from stages.synthesize.ranking import BELOW, OUTRANKED, UNSCORED, Choice, choose
 from stages.synthesize.reward_config import (
     RewardConfig,
@@ -23,6 +23,7 @@ from stages.synthesize.reward_config import (
     TaskName,
     trainer_settings,
 )
+from stages.synthesize.rewarding import counts, labelled_solutions
 from stages.synthesize.rewards import read_rewards, reward_key
 from stages.synthesize.worked import TASKS, Result, Step, Worked, evaluate, worked_problems, written
 from stages.trainer_process import trainer_options
@@ -99,8 +100,9 @@ def test_procedural_solutions_contrast() -> None:
     by_problem: dict[str, list[bool]] = {}
     for one in solutions:
         by_problem.setdefault(one.problem, []).append(one.right)
-    assert len(by_problem) >= 29
+    assert len(by_problem) == 30
     assert all(labels[0] and not any(labels[1:]) for labels in by_problem.values())
+    assert contrasting(solutions) >= 29
 
 
 def test_config_and_code_name_the_same() -> None:
@@ -123,7 +125,7 @@ def solution_line(problem: str, response: str, right: bool | None) -> str:
     )
 
 
-def test_verified_solutions_are_read_once_and_contrast(tmp_path: Path) -> None:
+def test_verified_solutions_are_read_in_order(tmp_path: Path) -> None:
     path = tmp_path / "solutions.jsonl"
     lines = [
         solution_line("a", "4", True),
@@ -133,10 +135,14 @@ def test_verified_solutions_are_read_once_and_contrast(tmp_path: Path) -> None:
         solution_line("b", "4", True),
     ]
     path.write_text("\n".join(lines) + "\n")
-    assert [(one.response, one.right) for one in read_verified([path])] == [
+    found = read_verified([path])
+    assert [(one.response, one.right) for one in found] == [
+        ("4", True),
         ("4", True),
         ("5", False),
+        ("4", True),
     ]
+    assert contrasting(found) == 1
     path.write_text('{"problem": "a"}\n')
     with pytest.raises(ValueError, match=r"solutions.jsonl:1: not a solution \(KeyError"):
         read_verified([path])
@@ -185,6 +191,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Receipt]:
             for n in range(20)
             for right in (True, False)
         )
+        + "\n"
+        + "\n".join([solution_line("hard", "?", False)] * 2)
     )
     arguments = {"training": SMALL.model_dump(mode="json"), "solutions": ["seen.jsonl"]}
     (receipt,) = execute(task("train_reward", arguments), store)
@@ -202,15 +210,18 @@ def test_training_leaves_a_model_and_its_card(trained: tuple[Store, Receipt]) ->
         "model/tokenizer_config.json",
     }
     value = receipt.value
-    assert value["pairs"]["verified"] == {"problems": 20, "solutions": 40}
+    assert value["pairs"]["learned_from"] == "procedural"
+    assert value["pairs"]["verified"] == {"problems": 21, "solutions": 42}
     assert value["pairs"]["procedural"]["problems"] >= 78
     card = value["card"]
     assert card == json.loads(store.path(receipt.path("card.json")).read_text())
     assert set(card["by_origin"]) == {"verified", "procedural"}
     assert set(card["by_fault"]) <= FAULTS.keys()
     assert set(card["pairwise_accuracy"]) == {"reward", "shorter_wins", "bag_of_words"}
-    assert 0 < card["selection"]["problems"] < 20
-    assert card["selection"]["pass@n"] == 1.0
+    selection = card["selection"]  # of all that were verified: nothing was learned from them
+    assert (selection["problems"], selection["n"]) == (21, [2, 2])
+    assert selection["pass@n"] == round(20 / 21, 3)
+    assert selection["random"] == round(10 / 21, 3)
 
 
 def test_training_gives_the_same_bytes_twice(
@@ -226,13 +237,11 @@ def test_training_gives_the_same_bytes_twice(
 
 
 def test_enough_verified_solutions_are_learned_from_alone(trained: tuple[Store, Receipt]) -> None:
-    from stages.synthesize.rewarding import counts, labelled_solutions
-
     store, _ = trained
-    alone = labelled_solutions(
-        SMALL.model_copy(update={"min_verified": 20}), [store.path("seen.jsonl")]
-    )
-    assert counts(alone) == {"verified": {"problems": 20, "solutions": 40}}
+    few = SMALL.model_copy(update={"min_verified": 20})
+    solutions, origin = labelled_solutions(few, [store.path("seen.jsonl")])
+    assert origin == "verified"
+    assert counts(solutions) == {"verified": {"problems": 21, "solutions": 42}}
 
 
 def test_solutions_are_scored_in_order_and_answers_are_taken(
