@@ -44,8 +44,11 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         prepared = receipts[0].path("model") if prepare else None
         found = receipts[len(prepare) :]
         asked = [found.pop()] if config.tasks else []
+        tested: list[Receipt] = []
         if config.seeds is not None:
-            asked += yield [self._choose(corpus, found)]
+            (ranked,) = yield [self._seeded(corpus, "rank_functions", functions=found)]
+            tested = yield self._test(corpus, ranked)
+            asked += yield [self._seeded(corpus, "request_functions", tested=tested)]
         completions: list[Receipt] = []
         verified: list[Receipt] = []
         for requests in asked:
@@ -60,7 +63,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         ]
         return Made(
             [documents],
-            self._record(corpus, asked, completions, verified, documents),
+            self._record(corpus, tested, asked, completions, verified, documents),
             {f"synthesis/{corpus.stage}/answers.jsonl": answers.path(ANSWERS_FILE)},
         )
 
@@ -108,15 +111,26 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             )
         ]
 
-    def _choose(self, corpus: Corpus, found: Sequence[Receipt]) -> Task:
+    def _seeded(self, corpus: Corpus, function: str, **files: Sequence[Receipt]) -> Task:
+        """A task that reads the ``functions.jsonl`` of earlier ones."""
         assert self.config.seeds is not None
-        arguments = {
-            "functions": [receipt.path(FUNCTIONS_FILE) for receipt in found],
-            "seeds": self.config.seeds.model_dump(mode="json"),
-            "chunk": self.config.generator.chunk,
-            **self._judging(),
+        arguments: dict[str, Json] = {
+            name: [receipt.path(FUNCTIONS_FILE) for receipt in receipts]
+            for name, receipts in files.items()
         }
-        return corpus.task(f"{_HERE}.code_seeds:choose_functions", "chosen", arguments)
+        arguments["seeds"] = self.config.seeds.model_dump(mode="json")
+        arguments["chunk"] = self.config.generator.chunk
+        return corpus.task(f"{_HERE}.code_seeds:{function}", function.split("_")[0], arguments)
+
+    def _test(self, corpus: Corpus, ranked: Receipt) -> list[Task]:
+        return [
+            corpus.task(
+                f"{_HERE}.code_seeds:test_functions",
+                "tested",
+                {"candidates": ranked.path(name), **self._judging()},
+            )
+            for name in sorted(ranked.files)
+        ]
 
     def _judging(self) -> dict[str, Json]:
         return {
@@ -147,6 +161,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
     def _record(
         self,
         corpus: Corpus,
+        tested: Sequence[Receipt],
         asked: Sequence[Receipt],
         completions: Sequence[Receipt],
         verified: Sequence[Receipt],
@@ -156,13 +171,13 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         tests: Counter[str] = Counter()
         for receipt in verified:
             tests.update(receipt.value["tests"])
-        levels = {receipt.value["level"] for receipt in verified}
+        levels = {receipt.value["level"] for receipt in (*tested, *verified)}
         return {
             "models": {"generator": about_generator(corpus, self.config.generator)},
             "sandbox": sorted(levels),
             "seeds": {
-                "functions": sum(receipt.value.get("functions", 0) for receipt in asked),
-                "tried": sum(receipt.value.get("tried", 0) for receipt in asked),
+                "tried": sum(receipt.value["tried"] for receipt in tested),
+                "testable": sum(receipt.value["testable"] for receipt in tested),
                 "taken": sum(receipt.value["seeds"] for receipt in asked),
             },
             "funnel": {

@@ -37,7 +37,7 @@ class TaskFileConfig(StageConfig):
     count: int | None = setting(None, about="Tasks taken, from the first on; null: all", ge=1)
 
 
-class TestingConfig(StageConfig):
+class CodeTestsConfig(StageConfig):
     """When tests are good enough."""
 
     count: int = setting(6, about="Assertions of a document", ge=1)
@@ -82,7 +82,7 @@ class CodeConfig(StageConfig):
     n: int = setting(2, about="Samples of each request", ge=1)
     seeds: FunctionSeedsConfig | None = setting(None, about="Functions of the corpus")
     tasks: TaskFileConfig | None = setting(None, about="Tasks of a file")
-    tests: TestingConfig = setting(TestingConfig(), about="When tests are good enough")
+    tests: CodeTestsConfig = setting(CodeTestsConfig(), about="When tests are good enough")
     sandbox: SandboxConfig = setting(SandboxConfig(), about="Where programs run")
     diversity: DiversityConfig = setting(DiversityConfig(), about="What is too near, or too much")
     part_bytes: int = setting(

@@ -24,7 +24,7 @@ from stages.synthesize.cases import (
     literal,
     stable_answers,
 )
-from stages.synthesize.code_config import IMPLEMENT, TASK, SandboxConfig, TestingConfig
+from stages.synthesize.code_config import IMPLEMENT, TASK, CodeTestsConfig, SandboxConfig
 from stages.synthesize.code_seeds import TEMPLATES, function_of, shared_sandbox
 from stages.synthesize.completions import Sample, samples_of
 from stages.synthesize.diversity import Fault
@@ -82,7 +82,7 @@ class _Judge:
         config = SandboxConfig(**run.arguments["sandbox"])
         self.sandbox = shared_sandbox(config.weakest)
         self.limits = config.limits
-        self.config = TestingConfig(**run.arguments["tests"])
+        self.config = CodeTestsConfig(**run.arguments["tests"])
         self.parsed = 0
         self.tests: Counter[str] = Counter()
         """Assertions in documents that were verified, by what their arguments come from."""
@@ -175,18 +175,17 @@ class _Judge:
 
     def _own_cases(self, text: str, function: Function, judged: _Judged) -> list[Case]:
         """The assertions of the model that hold, and how many do not."""
-        asserted: dict[str, tuple[tuple[object, ...], Case]] = {}
+        cases: dict[str, Case] = {}
         for arguments, expected in asserted_calls(text, function.name):
-            told = [literal(arguments), literal(expected)]
-            if None not in told:
-                listed = ", ".join(str(literal(argument)) for argument in arguments)
-                asserted.setdefault(listed, (arguments, Case(listed, str(told[1]), ASSERTION)))
-        cases = [case for _, case in asserted.values()]
-        arguments_of = [arguments for arguments, _ in asserted.values()]
-        answers = stable_answers(self.sandbox, function, arguments_of, self.limits)
-        right = agreeing(answers, cases)
+            told, value = [literal(argument) for argument in arguments], literal(expected)
+            if value is not None and None not in told:
+                case = Case(", ".join(map(str, told)), value, ASSERTION)
+                cases.setdefault(case.assertion(function.name), case)
+        given = [case.values for case in cases.values()]
+        answers = stable_answers(self.sandbox, function, given, self.limits)
+        right = agreeing(answers, list(cases.values()))
         judged.verdict["own"] = {"right": sum(right), "wrong": len(right) - sum(right)}
-        return [case for case, holds in zip(cases, right, strict=True) if holds]
+        return [case for case, holds in zip(cases.values(), right, strict=True) if holds]
 
     def _tested(
         self,

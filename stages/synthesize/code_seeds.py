@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -19,9 +19,9 @@ from stages.synthesize.code_config import (
     IMPLEMENT,
     TASK,
     TESTS,
+    CodeTestsConfig,
     FunctionSeedsConfig,
     SandboxConfig,
-    TestingConfig,
 )
 from stages.synthesize.functions import Function, pure_functions
 from stages.synthesize.prompts import load_template
@@ -34,8 +34,10 @@ Json = Any
 
 FUNCTIONS_FILE = "functions.jsonl"
 TEMPLATES = {IMPLEMENT: "code-implement", TESTS: "code-tests", TASK: "code-task"}
-_SPARE = 6
-"""Candidates of a part for every function wanted: most cannot be tested with values of ours."""
+_SPARE = 3
+"""Candidates for every function wanted: most cannot be tested with values of ours."""
+_FEWEST, _MOST, _FILES = 4, 200, 64
+"""Functions in a file to be tested, and how many files there are before files grow."""
 
 
 @lru_cache(maxsize=2)
@@ -62,45 +64,59 @@ def functions_of_part(run: TaskRun) -> Json:
                 "function": asdict(function),
             }
     places = heapq.nsmallest(_SPARE * config.count, found)
-    with (run.output / FUNCTIONS_FILE).open("w", encoding="utf-8") as file:
-        for place in places:
-            file.write(json.dumps(found[place], sort_keys=True) + "\n")
+    _write(run.output / FUNCTIONS_FILE, [found[place] for place in places])
     return {"functions": len(found)}
 
 
-def choose_functions(run: TaskRun) -> Json:
-    """Chooses among the functions of all parts those that tests can tell from wrong versions, in
-    the order of their hashes; writes the requests."""
+def rank_functions(run: TaskRun) -> Json:
+    """Brings the functions of all parts into the order of their hashes, copies once; writes the
+    first of them into files of few, ``functions-*.jsonl``, to be tested side by side."""
     config = FunctionSeedsConfig(**run.arguments["seeds"])
-    candidates: dict[str, dict[str, Json]] = {}
+    found: dict[str, dict[str, Json]] = {}
     for path in run.arguments["functions"]:
-        with run.path(path).open(encoding="utf-8") as lines:
-            for line in lines:
-                seed = json.loads(line)
-                # of copies of a function, the one with the smallest hash
-                other = candidates.get(seed["function"]["source"], seed)
-                candidates[seed["function"]["source"]] = min(seed, other, key=_place)
-    tests = TestingConfig(**run.arguments["tests"])
-    sandbox = SandboxConfig(**run.arguments["sandbox"])
-    chosen: list[dict[str, Json]] = []
-    tried = 0
-    for seed in sorted(candidates.values(), key=_place):
-        if len(chosen) == config.count:
-            break
-        tried += 1
-        cases = _testing_cases(
-            shared_sandbox(sandbox.weakest), function_of(seed["function"]), tests, sandbox.limits
-        )
+        for seed in _read(run.path(path)):
+            other = found.setdefault(seed["function"]["source"], seed)
+            found[seed["function"]["source"]] = min(seed, other, key=_place)
+    ranked = sorted(found.values(), key=_place)[: _SPARE * config.count]
+    size = max(_FEWEST, min(_MOST, -(-len(ranked) // _FILES)))
+    for number, begin in enumerate(range(0, len(ranked), size)):
+        _write(run.output / f"functions-{number:05d}.jsonl", ranked[begin : begin + size])
+    return {"functions": len(found), "candidates": len(ranked)}
+
+
+def test_functions(run: TaskRun) -> Json:
+    """Writes ``functions.jsonl``: those of a file that tests can tell from wrong versions, with
+    such tests."""
+    tests = CodeTestsConfig(**run.arguments["tests"])
+    config = SandboxConfig(**run.arguments["sandbox"])
+    sandbox = shared_sandbox(config.weakest)
+    tested = []
+    candidates = _read(run.path(run.arguments["candidates"]))
+    for seed in candidates:
+        cases = _testing_cases(sandbox, function_of(seed["function"]), tests, config.limits)
         if cases:
-            chosen.append({**seed, "cases": [asdict(case) for case in cases]})
+            tested.append({**seed, "cases": [asdict(case) for case in cases]})
+    _write(run.output / FUNCTIONS_FILE, tested)
+    return {"tried": len(candidates), "testable": len(tested), "level": sandbox.level}
+
+
+def request_functions(run: TaskRun) -> Json:
+    """Takes the first functions that can be tested, and writes the requests."""
+    config = FunctionSeedsConfig(**run.arguments["seeds"])
+    tested = [seed for path in run.arguments["tested"] for seed in _read(run.path(path))]
+    chosen = tested[: config.count]
     asked = write_requests(run.output, _requests(chosen, config), run.arguments["chunk"])
-    return {
-        "functions": len(candidates),
-        "tried": tried,
-        "seeds": len(chosen),
-        "requests": asked,
-        "level": shared_sandbox(sandbox.weakest).level,
-    }
+    return {"seeds": len(chosen), "requests": asked}
+
+
+def _read(path: Path) -> list[dict[str, Json]]:
+    with path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _write(path: Path, seeds: Iterable[dict[str, Json]]) -> None:
+    lines = [json.dumps(seed, sort_keys=True) + "\n" for seed in seeds]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _place(seed: dict[str, Json]) -> str:
@@ -108,7 +124,7 @@ def _place(seed: dict[str, Json]) -> str:
 
 
 def _testing_cases(
-    sandbox: Sandbox, function: Function, tests: TestingConfig, limits: Limits
+    sandbox: Sandbox, function: Function, tests: CodeTestsConfig, limits: Limits
 ) -> list[Case]:
     """Cases that tell a function from wrong versions; none where there are no such."""
     examples = [(call, EXAMPLE) for call in example_calls(function.docstring, function.name)]

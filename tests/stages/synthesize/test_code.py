@@ -17,7 +17,7 @@ import pytest
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
 from stages.synthesize.candidates import CANDIDATES_FILE
-from stages.synthesize.code_config import CodeConfig, SandboxConfig, TestingConfig
+from stages.synthesize.code_config import CodeConfig, CodeTestsConfig, SandboxConfig
 from stages.synthesize.completions import COMPLETIONS_FILE
 from stages.synthesize.functions import pure_functions
 from stages.synthesize.grading import grade
@@ -45,8 +45,8 @@ class Run:
         self.store.root.mkdir()
         self.judgements = 0
         self.judging = {
-            "tests": TestingConfig().model_dump(mode="json"),
-            "sandbox": SandboxConfig(seconds=10).model_dump(mode="json"),
+            "tests": CodeTestsConfig().model_dump(mode="json"),
+            "sandbox": SandboxConfig(seconds=1).model_dump(mode="json"),
         }
 
     def task(self, name: str, arguments: dict[str, Any], **locations: str) -> Receipt:
@@ -89,13 +89,16 @@ class Run:
             seed = {"hash": str(number), "id": f"{number:02x}", "source": "code", "locator": "a.py"}
             lines.append(json.dumps({**seed, "function": asdict(function)}) + "\n")
         self.store.path("functions.jsonl").write_text("".join(lines))
-        arguments = {
-            "functions": ["functions.jsonl"],
-            "seeds": {"count": 10, "make": make},
-            "chunk": 100,
-            **self.judging,
-        }
-        return self.task("code_seeds:choose_functions", arguments)
+        seeds = {"seeds": {"count": 10, "make": make}, "chunk": 100}
+        ranked = self.task("code_seeds:rank_functions", {"functions": ["functions.jsonl"], **seeds})
+        self.tested = [
+            self.task(
+                "code_seeds:test_functions", {"candidates": ranked.path(name), **self.judging}
+            )
+            for name in sorted(ranked.files)
+        ]
+        paths = [receipt.path("functions.jsonl") for receipt in self.tested]
+        return self.task("code_seeds:request_functions", {"tested": paths, **seeds})
 
 
 @pytest.fixture
@@ -202,8 +205,8 @@ def test_functions_that_no_test_can_tell_are_no_seeds(run: Run) -> None:
     random = 'def r(x: int):\n    """Varies."""\n    return list({str(x), "a", "b", "c", "d"})\n'
     copy = LAST
     requests = run.seeds_of(LAST, constant, random, copy, make=("implement", "tests"))
-    value = requests.value
-    assert (value["functions"], value["tried"], value["seeds"], value["requests"]) == (3, 3, 1, 2)
+    assert requests.value == {"seeds": 1, "requests": 2}
+    assert [receipt.value["tried"] for receipt in run.tested] == [3]
 
 
 def test_every_sample_is_a_document_or_dropped_for_a_reason(run: Run) -> None:
