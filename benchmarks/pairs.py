@@ -170,11 +170,22 @@ def _jaccards(values: Words64, bounds: Ints, left: Ints, right: Ints) -> Floats:
 
 
 class Judgement(NamedTuple):
-    """``recall``: share of similar pairs of which at least one document was removed. ``precision``:
-    share of removed documents that are similar to a document that was kept."""
+    """``recall``: share of similar ``pairs`` of which at least one document was removed.
+    ``precision``: share of removed documents that are similar to a document that was kept."""
 
     recall: float
     precision: float
+    pairs: int
+
+    @property
+    def recall_between(self) -> tuple[float, float]:
+        """The 95 % interval of the recall (Wilson 1927): what chance in the hash functions leaves
+        open, with so many pairs."""
+        z = 1.96
+        share, n = self.recall, max(1, self.pairs)
+        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+        return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def judge(similar: Similar, removed: Flags) -> Judgement:
@@ -190,4 +201,5 @@ def judge(similar: Similar, removed: Flags) -> Judgement:
     return Judgement(
         float(resolved.mean()) if len(resolved) else 1.0,
         float((removed & witnessed).sum() / total) if total else 1.0,
+        len(resolved),
     )

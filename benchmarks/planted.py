@@ -309,7 +309,15 @@ def write_part(table: pa.Table, root: Path, index: int, folder: str = "documents
     (root / path).parent.mkdir(parents=True, exist_ok=True)
     size = int(pc.sum(pc.binary_length(table["text"])).as_py() or 0)
     rows = max(1, table.num_rows * ROW_GROUP_BYTES // max(1, size))
-    pq.write_table(table, root / path, compression="zstd", row_group_size=rows)
+    pq.write_table(
+        table,
+        root / path,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=["source", "license"],
+        write_statistics=False,
+        row_group_size=rows,
+    )
     return Part(index, path, "planted", table.num_rows, size)
 
 

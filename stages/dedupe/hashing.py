@@ -8,7 +8,8 @@ import pyarrow as pa
 from pipeline.compile import compiled
 from pipeline.text_buffers import text_buffers
 from stages.dedupe.arrays import Bytes, Ints, Words64
-from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
+from stages.dedupe.letters import mix
+from stages.dedupe.tokens import Tables, token_tables, tokenize
 
 # MurmurHash3_x64_128 (Appleby 2011, public domain): constants of the algorithm
 _C1 = np.uint64(0x87C37B91114253D5)

@@ -10,8 +10,9 @@ import pyarrow as pa
 from pipeline.compile import compiled
 from pipeline.text_buffers import every_row, text_buffers
 from stages.dedupe.arrays import Bytes, Ints, Words32, Words64
+from stages.dedupe.letters import mix
 from stages.dedupe.shingles import shingle
-from stages.dedupe.tokens import Tables, mix, token_tables, tokenize
+from stages.dedupe.tokens import Tables, token_tables, tokenize
 
 _HIGH = np.uint64(32)
 _LARGEST = np.uint32(0xFFFFFFFF)

@@ -37,6 +37,9 @@ Json = Any
 _ROUNDS = "stages.dedupe.rounds"
 _VERIFY = "stages.dedupe.verify"
 
+_SPREAD = 4
+"""Pairing tasks of a corpus that one could hold."""
+
 
 class NearDedupe(Stage[NearDedupeConfig]):
     """Drops documents that are nearly the same as one that is kept."""
@@ -60,6 +63,9 @@ class NearDedupe(Stage[NearDedupeConfig]):
 
     keys_per_partition: ClassVar[int] = 4_000_000
     """Band keys that one pairing task sorts (about 50 bytes each). Results do not depend on it."""
+    keys_worth_a_partition: ClassVar[int] = 200_000
+    """Where all keys would fit into a task or a few: keys from which one more is worth starting, so
+    that two cores and four have work too. Results do not depend on it."""
     pairs_per_task: ClassVar[int] = 1_000_000
     """Candidate pairs that one verification task compares. Results do not depend on it."""
     pairs_per_cluster_task: ClassVar[int] = 4_000_000
@@ -80,7 +86,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
 
         bands, rows = config.shape
         documents = _total(everything, "documents")
-        partitions = max(1, -(-documents * bands // self.keys_per_partition))
+        partitions = self._partitions(documents * bands)
         pairs = yield [
             corpus.task(
                 f"{_ROUNDS}:pair_partition",
@@ -121,6 +127,10 @@ class NearDedupe(Stage[NearDedupeConfig]):
                 "largest_clusters": _largest(clusters),
             },
         )
+
+    def _partitions(self, keys: int) -> int:
+        spread = min(_SPREAD, keys // self.keys_worth_a_partition)
+        return max(1, spread, -(-keys // self.keys_per_partition))
 
     def _sketched(self) -> dict[str, Json]:
         """What two sketches must share to be compared."""

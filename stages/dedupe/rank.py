@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.corpus import Corpus
 from pipeline.task import Receipt, Task, TaskRun
 from stages.dedupe.arrays import Ints, Words64
-from stages.dedupe.exchange import within_range
+from stages.dedupe.exchange import key_range, within_range
 from stages.dedupe.listing import Listed, listed, names_of, outputs_of
 from stages.dedupe.order import sorting
 from stages.dedupe.ranking import write_ranking
@@ -66,6 +66,15 @@ def ranking_rounds(
         return ranked[0].output
     counts = [receipt.value["documents"] for receipt in ranked]
     ordered = yield from listed(corpus, "order", ranked)
+    yield [
+        corpus.task(
+            "stages.dedupe.rank:check_ids",
+            "ids",
+            {"order": ordered, "partition": partition, "partitions": len(ranked)},
+            label=f"check of ids, {partition + 1} of {len(ranked)}",
+        )
+        for partition in range(len(ranked))
+    ]
     scattered = yield [
         corpus.task(
             "stages.dedupe.rank:ranks_of_part",
@@ -108,8 +117,10 @@ def rank_range(run: TaskRun) -> Json:
     """Ranks the documents of one range of the order: ``ids.npy`` (uint8, documents x 16) and
     ``positions.npy`` (int64), by rank.
 
-    If the range is all, the ranking is complete; else ``sorted.npy`` has the positions sorted and
-    ``by_position.npy`` the rank in the range of each (int64), for ``ranks_of_part``."""
+    If the range is all, the ranking is complete; else ``sorted.npy`` has the positions sorted,
+    ``by_position.npy`` the rank in the range of each (int64), for ``ranks_of_part``; ``by_id.npy``
+    and ``by_id_low.npy`` (uint64) both words of ids, sorted, for ``check_ids``. Earlier corpora's
+    are left out: they may share documents."""
     first, last = run.arguments["first"], run.arguments["last"]
     folders = outputs_of(run, "sketches")
     pieces: list[Words64] = []
@@ -125,16 +136,10 @@ def rank_range(run: TaskRun) -> Json:
     columns = [np.ascontiguousarray(column) for column in words.T]
     order = sorting(columns)
     ids = np.stack([columns[-2][order], columns[-1][order]], axis=1)
-    same = (ids[1:] == ids[:-1]).all(axis=1)
-    if run.arguments["earlier"]:  # two earlier corpora may share documents: their first word is 0
-        same &= columns[0][order][1:] != 0
-    repeated = np.flatnonzero(same)
+    # two earlier corpora may share documents, and this one theirs: their first word is 0
+    own = columns[0] != 0 if run.arguments["earlier"] else np.ones(len(order), bool)
+    by_id = _check_ids(columns[-2][own], columns[-1][own])
     named = ids.astype(">u8").view(np.uint8).reshape(-1, 16)
-    if len(repeated):
-        raise ValueError(
-            f"two documents have the id {named[repeated[0]].tobytes().hex()}."
-            " Ids must be unique: give each source a name of its own and ingest again."
-        )
     position = (np.concatenate(positions) if positions else np.zeros(0, np.int64))[order]
     save(run.output / "ids.npy", named)
     save(run.output / "positions.npy", position)
@@ -147,7 +152,36 @@ def rank_range(run: TaskRun) -> Json:
         by_position = np.argsort(position)
         save(run.output / "by_position.npy", by_position)
         save(run.output / "sorted.npy", position[by_position])
+        save(run.output / "by_id.npy", by_id[:, 0])
+        save(run.output / "by_id_low.npy", by_id[:, 1])
     return {"documents": len(position)}
+
+
+def _check_ids(high: Words64, low: Words64) -> Words64:
+    """Ids as two words (uint64, documents x 2), sorted. Raises ValueError when one repeats."""
+    order = sorting([high, low])
+    ids = np.stack([high[order], low[order]], axis=1)
+    repeated = np.flatnonzero((ids[1:] == ids[:-1]).all(axis=1))
+    if len(repeated):
+        raise ValueError(
+            f"two documents have the id {ids[repeated[0]].astype('>u8').tobytes().hex()}."
+            " Ids must be unique: give each source a name of its own and ingest again."
+        )
+    return ids
+
+
+def check_ids(run: TaskRun) -> Json:
+    """Raises ValueError when two documents, of whichever ranges of the order, have one id, of one
+    range of ids."""
+    arguments = run.arguments
+    high: list[Words64] = [np.zeros(0, np.uint64)]
+    low: list[Words64] = [np.zeros(0, np.uint64)]
+    for folder in outputs_of(run, "order"):
+        ids = load(folder / "by_id.npy")
+        within = key_range(ids, arguments["partition"], arguments["partitions"])
+        high.append(ids[within])
+        low.append(load(folder / "by_id_low.npy")[within])
+    return {"documents": len(_check_ids(np.concatenate(high), np.concatenate(low)))}
 
 
 def _place(rows: Stored, bound: list[int] | None, otherwise: int) -> int:

@@ -12,7 +12,7 @@ from pipeline.compile import compiled
 from pipeline.text_buffers import text_buffers
 from stages.dedupe.arrays import Bytes, Flags, Ints, Words64
 from stages.dedupe.hashing import hash_texts, hash_words
-from stages.dedupe.tokens import mix
+from stages.dedupe.letters import mix
 
 Unit = Literal["line", "paragraph"]
 Scope = Literal["source", "host", "global"]

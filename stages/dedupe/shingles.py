@@ -8,7 +8,8 @@ import pyarrow as pa
 from pipeline.compile import compiled
 from pipeline.text_buffers import every_row, text_buffers
 from stages.dedupe.arrays import Bytes, Ints, Words64
-from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, mix, token_tables, tokenize
+from stages.dedupe.letters import mix
+from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, token_tables, tokenize
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the polynomial
 _STRETCH = 1024

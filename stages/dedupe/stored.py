@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 
 from pipeline.compile import compiled
 from stages.dedupe.arrays import Flags, Ints, Words64
-from stages.dedupe.tokens import mix
+from stages.dedupe.letters import mix
 
 Array = np.ndarray[Any, Any]
 

@@ -28,29 +28,23 @@ from stages.dedupe.characters import (
     TABLE_SIZE,
     character_table,
 )
+from stages.dedupe.letters import extended, letter_of, mix, word_state
+from stages.dedupe.markup import after_entity, after_tag
 
 IS_CHARACTER = np.uint64(1)
 IS_NUMBER = np.uint64(2)
 _BITS = np.uint64(0xFFFFFFFFFFFFFFFC)  # the rest
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
-_LEFT = np.uint64(5)  # odd, so that a letter comes back to its place after 64 letters only
-_RIGHT = np.uint64(59)
 _STOP = np.uint64(2)  # in the place of a letter: `<`, `&`, or what is not scanned straight on
 _CHARACTER = np.uint32(CHARACTER)
-_DIGIT = np.uint32(DIGIT)
 _EXPANDED = np.uint32(EXPANDED)
 _IGNORED = np.uint32(IGNORED)
 _CODE = np.uint32(DIGIT - 1)
 _LENGTH = np.uint32(31)
-_MIX_1 = np.uint64(0xFF51AFD7ED558CCD)  # MurmurHash3's 64-bit finalizer
-_MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
-_HALF = np.uint64(33)
 _TWO = np.uint64(2)
 _THREE = np.uint64(3)
 _SIX = np.uint64(6)
-_LONGEST_TAG = 1000
-_LONGEST_ENTITY = 10
 _SLACK = 40  # more than the tokens of one character and the last word
 # the head of a token: its first byte, or one that stands for it
 _ALONE = np.uint8(1)
@@ -66,14 +60,6 @@ _BELOW_FOUR_BYTES = 0x10000
 Buffer = TypeVar("Buffer", Bytes, Words64)
 
 
-@compiled
-def mix(value: np.uint64) -> np.uint64:
-    """A bijection of 64-bit words that spreads every bit (MurmurHash3's finalizer, Appleby)."""
-    value = (value ^ (value >> _HALF)) * _MIX_1
-    value = (value ^ (value >> _HALF)) * _MIX_2
-    return value ^ (value >> _HALF)
-
-
 class Tables(NamedTuple):
     """What ``tokenize`` reads: ``table`` and ``expansions`` (uint32) of ``character_table``,
     ``letters`` (uint64: what a character of up to three bytes adds to a word), ``ascii`` (uint64,
@@ -84,79 +70,6 @@ class Tables(NamedTuple):
     letters: Words64
     ascii: Words64
     elements: Words64
-
-
-@compiled
-def letter_of(entry: np.uint32) -> np.uint64:
-    """What a character adds to a word, from its entry in the table; bit 0: it is a digit."""
-    letter = mix(np.uint64(entry))
-    return (letter & ~_ONE) | np.uint64((entry & _DIGIT) != 0)
-
-
-@compiled
-def extended(word: np.uint64, letter: np.uint64) -> np.uint64:
-    """The state of a word (0: empty) with one more letter."""
-    return ((word << _LEFT) | (word >> _RIGHT)) + letter
-
-
-@compiled
-def _after_tag(data: Bytes, start: int, end: int, elements: Words64) -> int:
-    """Where a tag that begins at ``start`` (behind its ``<``) ends; ``start`` if there is none."""
-    place = start
-    if place < end and data[place] == 47:
-        place += 1
-    name = _ZERO
-    letters = 0
-    while place < end and letters < 12:
-        letter = data[place]
-        if 65 <= letter <= 90:
-            letter += np.uint8(32)
-        if not (97 <= letter <= 122 or (letters > 0 and 48 <= letter <= 57)):
-            break
-        name = extended(name, letter_of(np.uint32(letter)))
-        letters += 1
-        place += 1
-    if letters == 0 or place >= end:
-        return start
-    index = np.searchsorted(elements, name)
-    if index == len(elements) or elements[index] != name:
-        return start
-    space = place
-    while space < end and (data[space] == 32 or 9 <= data[space] <= 13):
-        space += 1
-    if space >= end:
-        return start
-    behind = data[space]
-    if behind != 62 and behind != 47:
-        lowered = behind | np.uint8(32)
-        if space == place or not 97 <= lowered <= 122:
-            return start
-    limit = min(end, start + _LONGEST_TAG)
-    while space < limit:
-        if data[space] == 62:
-            return space + 1
-        if data[space] == 60:
-            return start
-        space += 1
-    return start
-
-
-@compiled
-def _after_entity(data: Bytes, start: int, end: int) -> int:
-    """Where an entity that begins at ``start`` (behind its ``&``) ends; ``start`` if none."""
-    place = start
-    if place < end and data[place] == 35:
-        place += 1
-    first = place
-    limit = min(end, start + _LONGEST_ENTITY)
-    while place < limit:
-        letter = data[place]
-        if letter == 59:
-            return place + 1 if place > first else start
-        if not (48 <= letter <= 57 or 65 <= letter <= 90 or 97 <= letter <= 122):
-            return start
-        place += 1
-    return start
 
 
 @compiled
@@ -185,9 +98,9 @@ def tokenize(
                 word = _ZERO
             place += 1
             if byte == 60:
-                place = _after_tag(data, place, end, tables.elements)
+                place = after_tag(data, place, end, tables.elements)
             else:
-                place = _after_entity(data, place, end)
+                place = after_entity(data, place, end)
             continue
         code, place = _code_point(data, place, end)
         pieces = np.int64(1)
@@ -383,12 +296,3 @@ def _letters(table: Words32) -> Words64:
         else:
             letters[code] = letter_of(entry)
     return letters
-
-
-def word_state(word: str) -> int:
-    """The state of a word of folded letters (no digits), before it is mixed."""
-    state = np.uint64(0)
-    for character in word:
-        letter = np.uint64(letter_of(np.uint32(ord(character))))
-        state = np.uint64(extended(state, letter))
-    return int(state)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.pairs import Sets, Similar, judge, similar_pairs, whitespace_sets
+from benchmarks.pairs import Judgement, Sets, Similar, judge, similar_pairs, whitespace_sets
 
 
 def sets_of(documents: list[set[int]]) -> Sets:
@@ -47,7 +47,14 @@ def test_recall_and_precision_ask_for_a_kept_witness() -> None:
     pairs = Similar(np.array([0, 1, 3]), np.array([1, 2, 4]), np.array([0.9, 0.8, 0.85]))
     # 1 has the kept 0; 2 has only 1, which is gone; 5 resembles nothing
     removed = np.array([False, True, True, False, False, True])
-    assert judge(pairs, removed) == pytest.approx((2 / 3, 1 / 3))
+    assert judge(pairs, removed) == pytest.approx((2 / 3, 1 / 3, 3))
     # the first three documents alone: the pair of 3 and 4 does not count
-    assert judge(pairs, removed[:3]) == pytest.approx((1.0, 1 / 2))
-    assert judge(pairs, np.zeros(6, bool)) == (0.0, 1.0)
+    assert judge(pairs, removed[:3]) == pytest.approx((1.0, 1 / 2, 2))
+    assert judge(pairs, np.zeros(6, bool)) == (0.0, 1.0, 3)
+
+
+def test_the_interval_of_recall_is_wilsons() -> None:
+    """137 found of 138: the interval that textbooks give (Wilson's score, 95 %)."""
+    low, high = Judgement(137 / 138, 1.0, 138).recall_between
+    assert (low, high) == pytest.approx((0.9601, 0.9987), abs=1e-4)
+    assert Judgement(1.0, 1.0, 0).recall_between == pytest.approx((0.2065, 1.0), abs=1e-4)

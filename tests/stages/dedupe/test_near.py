@@ -134,6 +134,20 @@ def test_parts_order_and_partitions_change_nothing(
     assert one == other
 
 
+@pytest.mark.parametrize("ranked_at_once", [100, 4])
+def test_two_documents_of_one_id_are_refused(
+    ranked_at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their lengths, and wherever in the survivor order they come to stand."""
+    monkeypatch.setattr("stages.dedupe.rank.RANKED_AT_ONCE", ranked_at_once)
+    monkeypatch.setattr("stages.dedupe.rank._SAMPLED", 1)
+    texts = [Text(f"t{n}", "word " * (n + 1)) for n in range(12)]
+    again = Text("t3", "quite another and much longer text " * 9)
+    near([texts], tmp_path / "sound")
+    with pytest.raises(ValueError, match=f"two documents have the id {again.id.hex()}"):
+        near([texts, [again]], tmp_path / "twice")
+
+
 def test_a_task_that_runs_again_writes_the_same_bytes(tmp_path: Path) -> None:
     texts = varied(random.Random(3), 60)
     stage = NearDedupe(NearDedupeConfig())

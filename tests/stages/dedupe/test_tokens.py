@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pipeline.text_buffers import text_buffers
 from stages.dedupe.characters import CHARACTER, DIGIT, folded
 from stages.dedupe.hashing import hash_words
+from stages.dedupe.letters import letter_of, mix
 from stages.dedupe.shingles import jaccard, shingle_sets
-from stages.dedupe.tokens import letter_of, mix, token_tables, tokenize
+from stages.dedupe.tokens import token_tables, tokenize
 from tests.stages.dedupe import oracle
 
 BLOCKS = [
