@@ -71,7 +71,7 @@ def manifest_content(
                 "drops": stage.drops,
                 "dimensions": list(stage.dimensions),
                 "measures": list(stage.measures),
-                "record": _short_record(store, walked.records[entry.name]),
+                "record": short_record(store, walked.records[entry.name]),
                 **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
                 **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
             }
@@ -94,7 +94,7 @@ def manifest_content(
         "warnings": _warnings(recipe, stages),
         "cube": cube,
         **({"cut": cuts["cut"]} if cuts else {}),
-        "published": _published(store, walked),
+        "published": published_of(store, walked),
         "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
     }
 
@@ -155,15 +155,16 @@ def _quarantine(store: Store, walked: Walked) -> Json:
     return _elsewhere(store, [{"path": p} for p in paths]) if len(paths) > LONGEST else paths
 
 
-def _published(store: Store, walked: Walked) -> Json:
+def published_of(store: Store, walked: Walked) -> Json:
+    """Files meant for people, by name, or the list of them elsewhere."""
     published = dict(sorted(walked.published.items()))
     if len(published) <= LONGEST:
         return published
     return _elsewhere(store, [{"name": name, **file} for name, file in published.items()])
 
 
-def _short_record(store: Store, record: Mapping[str, Json]) -> dict[str, Json]:
-    """A record with its long lists of objects elsewhere."""
+def short_record(store: Store, record: Mapping[str, Json]) -> dict[str, Json]:
+    """What a stage put on record, with its long lists of objects elsewhere."""
     return {
         key: _elsewhere(store, value)
         if isinstance(value, list) and len(value) > LONGEST and isinstance(value[0], dict)

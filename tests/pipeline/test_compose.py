@@ -78,11 +78,11 @@ def test_lists_of_records_and_what_is_published(tmp_path: Path) -> None:
     names = [f"shards/{n:05}" for n in range(compose.LONGEST + 1)]
     file = {"artefact": "store/x", "bytes": 1, "sha256": "0" * 64}
     walked = Walked(published={name: {**file, "bytes": n} for n, name in enumerate(names)})
-    content = {"published": compose._published(store, walked)}
+    content = {"published": compose.published_of(store, walked)}
     assert is_elsewhere(content["published"])
     assert Manifest(content, tmp_path, tmp_path).published == walked.published
     rows = [{"name": name, "tokens": number} for number, name in enumerate(names)]
-    record = compose._short_record(store, {"shards": rows, "by": ["domain"], "groups": {}})
+    record = compose.short_record(store, {"shards": rows, "by": ["domain"], "groups": {}})
     assert pl.read_parquet(tmp_path / record["shards"]["path"]).to_dicts() == rows
     assert (record["by"], record["groups"]) == (["domain"], {})
 
