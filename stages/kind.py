@@ -8,7 +8,8 @@ it names a programming language or a table format, decides alone (docs/kind.md l
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,11 @@ _CERTAIN_LATEX = 0.06
 class KindConfig(StageConfig):
     """Shares of a document's bytes at which a kind is given, asked in the order below."""
 
+    sources: dict[str, Literal["prose", "code", "math", "list", "markup"]] = setting(
+        default_factory=dict,
+        about="Sources whose kind is known, such as those that are made: nothing else decides on"
+        " their documents",
+    )
     use_extension: bool = setting(
         True, about="Whether a file extension at the end of the locator may decide"
     )
@@ -71,7 +77,7 @@ class Kind(Stage[KindConfig]):
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = KindConfig
     summary: ClassVar[str] = "tells prose, code, mathematics, lists and markup remains apart"
-    document_columns: ClassVar[tuple[str, ...]] = ("text", "locator")
+    document_columns: ClassVar[tuple[str, ...]] = ("text", "locator", "source")
     drops: ClassVar[bool] = False
     dimensions: ClassVar[tuple[str, ...]] = ("kind",)
     columns: ClassVar[pa.Schema] = pa.schema(
@@ -84,6 +90,8 @@ class Kind(Stage[KindConfig]):
         kinds = self._choose(shares)
         if self.config.use_extension:
             kinds = _by_extension(batch.table["locator"], kinds)
+        if self.config.sources:
+            kinds = _by_source(batch.table["source"], kinds, self.config.sources)
         names = pa.DictionaryArray.from_arrays(pa.array(kinds), pa.array(KINDS))
         return pa.table(
             [names.cast(pa.string()), *(pa.array(shares[:, i]) for i in range(len(STATISTICS)))],
@@ -107,6 +115,19 @@ class Kind(Stage[KindConfig]):
             KINDS.index("prose"),
         ).astype(np.int32)
         return chosen
+
+
+def _by_source(
+    sources: pa.ChunkedArray,
+    kinds: np.ndarray[Any, np.dtype[np.int32]],
+    known: Mapping[str, str],
+) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """Replaces the kind where the source's is known."""
+    names = pc.cast(sources, pa.string())
+    for source, kind in known.items():
+        found = pc.equal(names, source).to_numpy(zero_copy_only=False)
+        kinds = np.where(found, np.int32(KINDS.index(kind)), kinds)
+    return kinds
 
 
 def _by_extension(

@@ -21,13 +21,13 @@ Json = Any
 EASY_TASKS: dict[str, dict[str, Json]] = {
     "basic_arithmetic": {
         "min_terms": 2,
-        "max_terms": 3,
+        "max_terms": 2,
         "max_digits": 1,
         "operators": ["+", "-", "*"],
         "allow_parentheses": False,
         "allow_negation": False,
     },
-    "chain_sum": {"min_terms": 2, "max_terms": 3, "max_digits": 1},
+    "chain_sum": {"min_terms": 2, "max_terms": 2, "max_digits": 1},
     "fraction_simplification": {"max_value": 10, "max_factor": 5, "styles": ["plain"]},
     "gcd": {"max_value": 40},
     "lcm": {"max_value": 12},

@@ -158,3 +158,13 @@ def test_real_source_files_are_code_even_without_a_name(shared_data: Path) -> No
     texts = [path.read_text("utf-8", errors="replace") for path in library]
     found = Counter(kinds_of(texts))
     assert found["code"] >= 0.95 * len(texts)
+
+
+def test_the_kind_of_a_source_may_be_declared() -> None:
+    texts = pa.array(["What is 2 + 2?\n\nThe answer is 4.", "def f(x):\n    return x\n"] * 2)
+    sources = pa.array(["synthetic/math", "code", "web", "synthetic/math"]).dictionary_encode()
+    locators = pa.array(["1", "2.py", "3", "4.py"])
+    table = pa.table({"text": texts, "locator": locators, "source": sources})
+    stage = Kind(KindConfig(sources={"synthetic/math": "math"}))
+    found = annotate(stage, table)["kind"].to_pylist()
+    assert found == ["math", "code", "prose", "math"]
