@@ -27,7 +27,7 @@ from benchmarks.usage import run_measured
 
 Json = Any
 RUNS = 5
-"""Times that the page is opened; the fastest counts, which others on the machine disturbed least."""
+"""Times that the page is opened; the fastest counts, since other work can only slow it."""
 
 _FRAME = b"""<!doctype html><iframe id="page" src="/page?check" width="1280" height="800"></iframe>
 <script>

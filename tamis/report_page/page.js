@@ -10,7 +10,10 @@
   const toggle = document.getElementById("theme");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
-  const nameToggle = () => { toggle.textContent = isDark() ? "Light" : "Dark"; };
+  const nameToggle = () => {
+    toggle.textContent = isDark() ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", `${toggle.textContent} colours`);
+  };
   const setTheme = (theme) => {
     if (theme === "light" || theme === "dark") root.dataset.theme = theme;
     nameToggle();
@@ -65,6 +68,13 @@
     });
     table.parentElement.after(more);
   }
+
+  // what need not be scrolled is no stop for the keyboard
+  const passOver = () => {
+    for (const area of document.querySelectorAll(".scroll")) {
+      if (area.clientWidth && area.scrollWidth <= area.clientWidth) area.removeAttribute("tabindex");
+    }
+  };
 
   // the samples of what was dropped: searched by their words
   const search = document.getElementById("search");
@@ -176,6 +186,7 @@
   };
   // text is painted before the library is read
   requestAnimationFrame(() => setTimeout(async () => {
+    passOver();
     try {
       if (holder) await start();
     } catch (fault) {
