@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tamis
@@ -22,6 +22,11 @@ FOOTER = "All of these pages were gathered with the greatest care by a careful h
 SOURCES = ("pages", "mirror", "footers")
 WEIGHTS = st.sampled_from([0.0, 0.3, 1.0, 2.5, 7.0])
 BY_SOURCE = st.dictionaries(st.sampled_from(SOURCES), WEIGHTS, max_size=3)
+
+
+def few(examples: int) -> settings:
+    """The same few examples each time: every one of them is a build."""
+    return settings(max_examples=examples, deadline=None, derandomize=True, database=None)
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +162,7 @@ def check_caps(balance: dict[str, Any], manifest: Manifest, documents: pl.DataFr
         assert sum(group[share] for group in groups.values()) == pytest.approx(1, abs=1e-6)
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@few(4)
 @given(stages())
 def test_nothing_is_lost_and_caps_hold(folder: Path, stages: dict[str, Any]) -> None:
     manifest = build(folder, stages, "w", 8_000)
@@ -172,13 +171,7 @@ def test_nothing_is_lost_and_caps_hold(folder: Path, stages: dict[str, Any]) -> 
     check_caps(stages["balance"], manifest, documents)
 
 
-@settings(
-    max_examples=2,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@few(2)
 @given(stages())
 def test_parts_do_not_matter_and_equal_runs_are_equal(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, stages: dict[str, Any]
@@ -193,13 +186,7 @@ def test_parts_do_not_matter_and_equal_runs_are_equal(
     assert again.path.read_bytes() == many.path.read_bytes()
 
 
-@settings(
-    max_examples=2,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@few(2)
 @given(BY_SOURCE, st.sampled_from([0.0, 0.3, 0.6]), st.sampled_from([1, 4]))
 def test_what_if_foretells_weights_and_thresholds(
     folder: Path, weights: dict[str, float], share: float, epochs: int
