@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import email
+import concurrent.futures
 import random
 from collections.abc import Callable
 from functools import partial
@@ -69,7 +69,7 @@ def test_at_one_jaccard_index_every_script_is_found_as_often(script: str, tmp_pa
 def texts(shared_data: Path) -> dict[str, Language]:
     try:
         # of Python's own library, which does not change as this repository does
-        return read_languages(shared_data, Path(email.__file__).parent)
+        return read_languages(shared_data, Path(concurrent.futures.__file__).parent)
     except FileNotFoundError as error:
         pytest.skip(f"no file {error.filename}")
 
