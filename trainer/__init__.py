@@ -6,6 +6,8 @@
 * :mod:`trainer.config`: every setting of a run, documented and checked
 * :mod:`trainer.train`: the training loop, checkpoints, held-out loss
 * :mod:`trainer.export`: the trained model in Hugging Face format
+* :mod:`trainer.reward`: reward models, with :mod:`trainer.reward_data` (labelled solutions),
+  :mod:`trainer.reward_model` (the scalar head and its losses), :mod:`trainer.reward_scores`
 
 Importing this package imports no torch, so that a stage that only writes shards starts quickly.
 """

@@ -39,11 +39,11 @@ from trainer.reward_data import (
     read_solutions,
 )
 from trainer.reward_model import LOSSES, RewardModel, export_reward, read_pretrained
+from trainer.reward_scores import HeldOutPairs, compare_held_out, score_rows
 from trainer.train import adamw, pick_device, write_whole
 
 # What may change without changing the result.
 _NOT_IDENTITY = ("data", "out", "device", "threads")
-_SCORE_TOKENS = 1 << 14  # tokens scored at a time, padding included
 _BETAS = (0.9, 0.95)
 
 
@@ -123,19 +123,6 @@ class RewardTrainConfig:
 
 
 @dataclass(frozen=True)
-class HeldOutPairs:
-    """Scores of held-out problems against their labels."""
-
-    problems: int
-    pairs: int
-    pairwise_accuracy: float
-    """Share of pairs of a right and a wrong solution of one problem in which the right one has the
-    higher score; ties count half."""
-    loss: float
-    """Listwise loss, whatever was trained on."""
-
-
-@dataclass(frozen=True)
 class RewardResult:
     """What a run came to; `run` holds what may differ between two equal runs."""
 
@@ -153,41 +140,6 @@ class RewardResult:
     data_sha256: str
     run: dict[str, Any]
     """Seconds, device, threads, version of torch, mean training loss of each tenth of the run."""
-
-
-@torch.no_grad()
-def score_rows(model: RewardModel, solutions: Solutions, rows: Ints, device: torch.device) -> Any:
-    """Scores of rows, float64 (rows), in batches of similar length."""
-    lengths = solutions.lengths()[rows]
-    scores = np.zeros(len(rows))
-    order = np.argsort(lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= _SCORE_TOKENS:
-            stop += 1
-        batch = order[start:stop]
-        tokens, last = (torch.from_numpy(x).to(device) for x in padded(solutions, rows[batch]))
-        with precision(device):
-            scores[batch] = model(tokens, last).double().cpu().numpy()
-        start = stop
-    return scores
-
-
-def compare_held_out(solutions: Solutions, rows: Ints, scores: Any) -> HeldOutPairs:
-    """Pairwise accuracy and listwise loss of scores of `rows`."""
-    place = {int(row): i for i, row in enumerate(rows)}
-    wins = pairs = 0.0
-    groups = contrasting_problems(solutions, rows)
-    losses = []
-    for group in groups:
-        of = np.array([scores[place[int(row)]] for row in group])
-        right = solutions.right[group]
-        apart = of[right][:, None] - of[~right][None, :]
-        wins += float((apart > 0).sum() + 0.5 * (apart == 0).sum())
-        pairs += apart.size
-        losses.append(float(np.logaddexp(0, -apart).mean()))
-    return HeldOutPairs(len(groups), int(pairs), wins / pairs, float(np.mean(losses)))
 
 
 def _train_steps(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trainer.config import ConfigError
 from trainer.export import read_safetensors, write_safetensors
 from trainer.model import ModelConfig
-from trainer.reward import RewardTrainConfig, compare_held_out, main, score_rows, train_reward
+from trainer.reward import RewardTrainConfig, main, train_reward
 from trainer.reward_data import (
     SolutionsError,
     contrasting_problems,
@@ -31,6 +31,7 @@ from trainer.reward_model import (
     listwise,
     read_pretrained,
 )
+from trainer.reward_scores import compare_held_out, score_rows
 
 VOCABULARY, PAD, GOOD, BAD = 24, 0, 5, 6
 SIZES = ModelConfig(
