@@ -3,13 +3,10 @@ files with checksums, and the columns that they hold."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from manifests.effects import kept_amount
 from manifests.manifest import Manifest
 from manifests.provenance import Provenance
-
-Json = Any
+from manifests.schema import Json
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 """The media type of shards, as IANA has it."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from typing import Any
 
 from manifests.outline import DOCUMENTS, Outline, Step
-
-Json = Any
+from manifests.schema import Json
 
 CHARACTERS = "characters of text"
 _TOKENS = "tokens counted by datatrove"

@@ -6,11 +6,8 @@ has ``num_tokens`` and ``size``, the stored bytes; no documents, and nothing by 
 
 from __future__ import annotations
 
-from typing import Any
-
 from manifests.outline import TOKENS, Outline
-
-Json = Any
+from manifests.schema import Json
 
 _KEYS = {"uuid", "name", "creation_date", "tokenized", "size", "num_tokens", "sources"}
 _ENOUGH = 5

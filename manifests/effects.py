@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
-Json = Any
+from manifests.schema import Json
 
 TOKEN_MEASURES = ("repeated_tokens", "n_tokens")
 """What tokens are counted by, the first that there is: with repeats where a balance was made."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-Json = Any
+from manifests.schema import Json
 
 LONGEST = 1_000
 """Entries of a list that stand in the manifest itself."""

@@ -4,9 +4,8 @@ a finding."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-Json = Any
+from manifests.schema import Json
 
 
 def source_losses(stages: Iterable[Mapping[str, Json]], limit: float) -> list[dict[str, Json]]:

@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from manifests.checksum import fingerprint
 from manifests.long_list import is_elsewhere, read_list
-
-Json = Any
+from manifests.schema import Json
 
 FORMAT = 1
 """Version of the manifest's layout."""

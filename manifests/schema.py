@@ -6,7 +6,12 @@ the same order as that part: ``annotations.parquet`` (what the stage measured; c
 changed threshold rewrites only the second.
 """
 
+from typing import Any
+
 import pyarrow as pa
+
+Json = Any
+"""A value that JSON can hold."""
 
 KEEP = "keep"
 """The verdict of a stage on a document that it lets pass; any other word is a reason to drop."""

@@ -14,9 +14,7 @@ import pyarrow.parquet as pq
 from manifests.parquet import read_columns
 from manifests.schema import KEEP
 from pipeline.store import Store
-from pipeline.task import Resources, Task
-
-Json = Any
+from pipeline.task import Json, Resources, Task
 
 DOCUMENTS_FILE = "documents.parquet"
 ANNOTATIONS_FILE = "annotations.parquet"

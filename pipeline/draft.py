@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-Json = Any
+from pipeline.task import Json
+
 Place = tuple[str | int, ...]
 """Keys and list positions that lead to a value."""
 

@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.draft import Json, Place
+from pipeline.draft import Place
+from pipeline.task import Json
 
 Fault: TypeAlias = tuple[Place, str]
 """A place in a recipe, and what is wrong there."""

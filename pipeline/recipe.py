@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.catalog import Catalog, unknown
-from pipeline.draft import Draft, Json, Origin, Place, RecipeError, read_draft
+from pipeline.draft import Draft, Origin, Place, RecipeError, read_draft
 from pipeline.faults import Fault, checked_config
 from pipeline.source import Ingest, SourceBase, Synthesis, plain_source_name
 from pipeline.stage import Stage, StageConfig, field_kind
+from pipeline.task import Json
 from pipeline.warnings import WarningsConfig
 
 __all__ = [

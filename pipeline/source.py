@@ -5,17 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from pydantic import field_validator
 
 from pipeline.stage import StageConfig, setting
-from pipeline.task import Receipt, Task
+from pipeline.task import Json, Receipt, Task
 
 if TYPE_CHECKING:
     from pipeline.corpus import Corpus
-
-Json = Any
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from manifests.schema import KEEP
+from pipeline.task import Json
 
 if TYPE_CHECKING:
     from pipeline.corpus import Corpus
     from pipeline.draft import Place
     from pipeline.task import Receipt, Task
-
-Json = Any
-"""A value that JSON can hold."""
 
 
 class StageConfig(BaseModel):

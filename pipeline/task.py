@@ -15,6 +15,7 @@ from pipeline.fingerprint import fingerprint
 from pipeline.store import Store
 
 Json = Any
+"""A value that JSON can hold."""
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from pipeline.corpus import External
 from pipeline.libraries import library_versions
-from pipeline.task import Resources, Task, TaskRun
-
-Json = Any
+from pipeline.task import Json, Resources, Task, TaskRun
 
 _VERSION = 1
 _LIBRARIES = ("torch", "transformers")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from pydantic import ValidationError
@@ -18,13 +17,13 @@ from pydantic import ValidationError
 from manifests.attribution import Attribution, Step, attribute
 from manifests.causes import Cause, find_causes
 from manifests.manifest import HISTORY, Manifest, ManifestError, load_manifest
+from manifests.schema import Json
 from pipeline.recipe import Entry, RecipeError
 from stages.catalog import CATALOG
 from tamis.derive import derive
 from tamis.recount import recount
 from tamis.suppose import check_decided, stage_entries
 
-Json = Any
 Group = tuple[Cause, ...]
 Walked = list[tuple[Step, pl.DataFrame]]
 """Steps, each with the corpus at its end."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from rich.text import Text
 
+from manifests.schema import Json
 from tamis.printable import one_line
-
-Json = Any
 
 _CHECKSUM = 12
 """Hexadecimal digits shown of a checksum."""

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.schema import SURVIVOR
+from manifests.schema import SURVIVOR, Json
 from pipeline.stage import Stage
 from stages.decontaminate.stage import Decontaminate
 from stages.dedupe.exact import ExactDedupe
@@ -26,8 +26,6 @@ from stages.dedupe.substrings import ExactSubstrings
 from stages.quality.stage import Quality
 from stages.tokenize import Tokenize
 from tamis.ledgers import Flags, PartLedger
-
-Json = Any
 
 
 @dataclass

@@ -20,6 +20,7 @@ from manifests.effects import (
     reason_effects,
 )
 from manifests.manifest import Manifest
+from manifests.schema import Json
 from pipeline.draft import Draft, Origin
 from pipeline.recipe import Entry, RecipeError, check_entry
 from pipeline.stage import Stage, field_kind, split_config
@@ -28,8 +29,6 @@ from stages.catalog import CATALOG
 from tamis.derive import UNSEEN, Derived, StageCount, derive
 from tamis.ledgers import KEPT
 from tamis.recount import recount
-
-Json = Any
 
 
 @dataclass(frozen=True)

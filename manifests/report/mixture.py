@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 from manifests.manifest import Manifest
-
-Json = Any
+from manifests.schema import Json
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.stage import StageConfig, file_setting, setting
+from pipeline.task import Json
 from stages.decontaminate.records import BenchmarkError, Record, read_records
 from stages.decontaminate.registry import ROLES, Definition, Field, definition
-
-Json = Any
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _PASSAGE = re.compile(r"\A\s*Passage:\s*(.*?)\n\s*(Question:.*)\Z", re.DOTALL)

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.decontaminate.gate import I32
 from stages.decontaminate.hits import Booleans, Seen
 from stages.decontaminate.index import LISTED, load_index
 from stages.decontaminate.match import Found
 
-Json = Any
 Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 PARTS_PER_SUM = 64

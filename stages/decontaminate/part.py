@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.corpus import open_view
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from pipeline.text_buffers import text_buffers
 from stages.decontaminate.frequency import count_documents
 from stages.decontaminate.hits import Seen
@@ -19,8 +18,6 @@ from stages.decontaminate.index import load_index
 from stages.decontaminate.match import Found, find_matches
 from stages.decontaminate.window import MODES
 from stages.words import I64
-
-Json = Any
 
 _MATCHES = "matches.parquet"
 _CAPPED = "capped.npy"

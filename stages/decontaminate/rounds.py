@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.corpus import Corpus
 from pipeline.stage import Artefacts
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
 from stages.decontaminate.frequency import PARTS_PER_SUM
 from stages.decontaminate.index import build_index, save_index
 from stages.decontaminate.window import MODES
-
-Json = Any
 
 Round = Generator[list[Task], list[Receipt], Artefacts]
 

@@ -14,6 +14,7 @@ from pydantic import model_validator
 from manifests.schema import CUTS, KEEP, ROLE, ROLE_MATCHES
 from pipeline.corpus import Corpus
 from pipeline.stage import Batch, Stage, StageConfig, Verdicts, setting, threshold
+from pipeline.task import Json
 from pipeline.text_buffers import text_buffers
 from stages.decontaminate.benchmark import BenchmarkConfig
 from stages.decontaminate.frequency import Counts, is_common, load_counts
@@ -33,8 +34,6 @@ from stages.decontaminate.rounds import Round, all_rounds
 from stages.decontaminate.rule import guilty, least_ratio
 from stages.decontaminate.window import MODES
 from stages.words import I64
-
-Json = Any
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

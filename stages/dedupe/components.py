@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.arrays import Floats, Ints
 from stages.dedupe.clusters import components, direct_survivors, single_survivors
 from stages.dedupe.exchange import even_ranges, quantiles, within_range
@@ -27,8 +27,6 @@ from stages.dedupe.listing import Listed, listed, outputs_of
 from stages.dedupe.outcomes import Outcomes
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.stored import load, save
-
-Json = Any
 
 LARGEST = 10
 """Clusters named in the manifest."""

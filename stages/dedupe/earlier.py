@@ -10,19 +10,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline.corpus import Corpus, External
 from pipeline.fingerprint import sha256_of_file
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.order import save_order
 from stages.dedupe.outcomes import DECISIONS_FILE
 from stages.dedupe.stored import load, save
-
-Json = Any
 
 SIGNATURES_FILE = "signatures.json"
 _FORMAT = 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus, open_view
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.arrays import Bytes, Ints, Words64, id_column
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.exchange import buckets, gather
@@ -29,8 +29,6 @@ from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_rounds, de
 from stages.dedupe.rank import ranking_rounds
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.stored import save
-
-Json = Any
 
 
 class ExactDedupeConfig(SurvivorOrder):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.corpus import open_view
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.dedupe.arrays import Flags, Ints, Words64
 from stages.dedupe.exchange import key_range
 from stages.dedupe.kinds import rows_of_kinds
@@ -23,8 +23,6 @@ from stages.dedupe.segments import (
     segment_keys,
 )
 from stages.dedupe.stored import load, save
-
-Json = Any
 
 READ = ("text", "source", "url")
 """Columns of the documents that lines are counted from."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +30,6 @@ from stages.dedupe.segments import (
 )
 from stages.dedupe.shares import drop_above
 from stages.line_votes import STATISTICS, measure_lines
-
-Json = Any
 
 LINE = pa.struct(
     [

@@ -6,12 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 
-Json = Any
 Listed = list[str] | str
 """Outputs by name, or the output that lists them."""
 

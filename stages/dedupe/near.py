@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts
-from pipeline.task import Receipt, Task
+from pipeline.task import Json, Receipt, Task
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.components import LARGEST, cluster_rounds
 from stages.dedupe.earlier import (
@@ -31,8 +31,6 @@ from stages.dedupe.order import (
 )
 from stages.dedupe.outcomes import DECISIONS_FILE, decision_rounds, decisions_for
 from stages.dedupe.rank import ranking_rounds
-
-Json = Any
 
 _ROUNDS = "stages.dedupe.rounds"
 _VERIFY = "stages.dedupe.verify"

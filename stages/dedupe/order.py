@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +12,10 @@ from pydantic import model_validator
 
 from pipeline.corpus import Corpus, Part, View
 from pipeline.stage import StageConfig, setting
+from pipeline.task import Json
 from stages.dedupe.arrays import Ints, Words64, id_bytes
 from stages.dedupe.stored import save
 
-Json = Any
 Key = Literal["quality", "n_bytes", "source_priority", "id"]
 AFTER_EARLIER = "after_earlier"
 """In the place of a first key: the documents come after those of earlier corpora."""

@@ -13,14 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.arrays import Flags, Floats, Ints, id_column
 from stages.dedupe.exchange import within_range
 from stages.dedupe.listing import listed, outputs_of
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.stored import load, save
-
-Json = Any
 
 DECISIONS_FILE = "decisions.parquet"
 _NAMES = ("position", "cluster", "size", "survivor", "jaccard")

@@ -13,20 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Task, TaskRun
+from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.arrays import Ints, Words64
 from stages.dedupe.exchange import key_range, within_range
 from stages.dedupe.listing import Listed, listed, names_of, outputs_of
 from stages.dedupe.order import sorting
 from stages.dedupe.ranking import write_ranking
 from stages.dedupe.stored import Stored, load, save
-
-Json = Any
 
 RANKED_AT_ONCE = 4_000_000
 """Documents that one task ranks (about 100 bytes each). Results do not depend on it."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyarrow.compute as pc
 
 from pipeline.corpus import open_view
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.dedupe.candidates import bucket_pairs
 from stages.dedupe.exchange import buckets, gather, quantiles
 from stages.dedupe.key_sort import sort_by_key
@@ -18,8 +16,6 @@ from stages.dedupe.order import write_order
 from stages.dedupe.ranking import Ranking
 from stages.dedupe.stored import save
 from stages.dedupe.texts import texts_of_rows
-
-Json = Any
 
 
 def sketch_part(run: TaskRun) -> Json:

@@ -4,16 +4,14 @@ document is asked for are not read."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.store import Store
+from pipeline.task import Json
 from stages.dedupe.arrays import Ints
-
-Json = Any
 
 
 def texts_of_rows(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pipeline.source import Ingest, InputFile
 from pipeline.stage import split_config
-from pipeline.task import Task, TaskRun
+from pipeline.task import Json, Task, TaskRun
 from stages.ingest.config import IngestConfig, SourceConfig, file_format, is_excluded
 from stages.ingest.jsonl import read_jsonl
 from stages.ingest.parquet import read_parquet
@@ -17,8 +16,6 @@ from stages.ingest.sandbox import Extractor
 from stages.ingest.text import read_text
 from stages.ingest.warc import read_warc
 from stages.ingest.write import DocumentsWriter
-
-Json = Any
 
 _NOT_FINGERPRINTED_SOURCE = ("path", "exclude", "format")
 """Which files there are, and their formats, stands file by file in the task's arguments."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from classifiers.judge.engine import EngineSettings, open_engine
 from classifiers.judge.judge import Judge, answer_key, load_anchors, load_rubric
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.quality.sample import read_texts
-
-Json = Any
 
 ANSWERS_FILE = "answers.jsonl"
 

@@ -27,12 +27,11 @@ from classifiers.report_card import (
 )
 from classifiers.student import StudentSettings, student_scores, train_student
 from manifests.checksum import sha256_of_file
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.sample import read_texts
 from stages.quality.statistics import text_statistics
 
-Json = Any
 Array = np.ndarray[Any, Any]
 
 RECORD_FILE, STUDENT_FILE = "record.json", "student.bin"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,10 +17,8 @@ import pyarrow.parquet as pq
 
 from pipeline.corpus import open_view
 from pipeline.store import Store
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.sampling import hash_ids
-
-Json = Any
 
 STRATUM = ("source", "kind", "language")
 

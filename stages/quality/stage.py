@@ -30,13 +30,11 @@ from pipeline.stage import (
     setting,
     threshold,
 )
-from pipeline.task import Receipt, Resources, Task
+from pipeline.task import Json, Receipt, Resources, Task
 from stages.models import conversion_tasks
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.report import RECORD_FILE, STUDENT_FILE, prior_scores
 from stages.quality.sample import STRATUM
-
-Json = Any
 
 INTERPRETER_VARIABLE = "TAMIS_VLLM_PYTHON"
 """Names the Python of an environment that has vLLM. A fact of the machine, so it is not in the

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.candidates import Candidate, read_candidates
 from stages.synthesize.diversity import Fault
 from stages.synthesize.documents import written
@@ -14,8 +13,6 @@ from stages.synthesize.provenance import SYNTHESIS
 from stages.synthesize.ranking import Choice, choose
 from stages.synthesize.rewards import read_rewards
 from stages.synthesize.solutions import Solution, read_solutions
-
-Json = Any
 
 
 def write_documents(run: TaskRun) -> Json:

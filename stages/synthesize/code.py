@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pipeline.corpus import Corpus
 from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig
-from pipeline.task import Receipt, Task
+from pipeline.task import Json, Receipt, Task
 from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.code_config import CodeConfig
 from stages.synthesize.code_seeds import FUNCTIONS_FILE
@@ -21,8 +21,6 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
-
-Json = Any
 
 _HERE = "stages.synthesize"
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pipeline.corpus import open_view
 from pipeline.fingerprint import fingerprint
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.cases import EXAMPLE, Case, derive_cases, example_calls
 from stages.synthesize.code_config import (
     IMPLEMENT,
@@ -29,8 +29,6 @@ from stages.synthesize.requests import Request, write_requests
 from stages.synthesize.sandbox import Limits, Sandbox
 from stages.synthesize.self_test import find_sandbox
 from stages.synthesize.verification import verify_tests
-
-Json = Any
 
 FUNCTIONS_FILE = "functions.jsonl"
 TEMPLATES = {IMPLEMENT: "code-implement", TESTS: "code-tests", TASK: "code-task"}

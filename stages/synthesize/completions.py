@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from classifiers.generator.engine import GeneratorSettings, Sampling, open_generator_engine
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Resources, Task, TaskRun
+from pipeline.task import Json, Receipt, Resources, Task, TaskRun
 from stages.models import conversion_tasks
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.requests import Request, read_requests
@@ -24,7 +24,6 @@ from stages.synthesize.requests import Request, read_requests
 if TYPE_CHECKING:
     from classifiers.generator.generator import Completion, Generator
 
-Json = Any
 
 COMPLETIONS_FILE = "completions.jsonl"
 ANSWERS_FILE = "answers.jsonl"

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.candidates import Candidate
 from stages.synthesize.diversity import Diversity, DiversityConfig
 from stages.synthesize.write import SyntheticWriter
-
-Json = Any
 
 
 def written(run: TaskRun, candidates: Sequence[Candidate]) -> Json:

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Literal
 
 from pipeline.stage import StageConfig, setting
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.problems import Problem, read_problems
 from stages.synthesize.prompts import load_template
 from stages.synthesize.requests import Request, write_requests
-
-Json = Any
 
 REPHRASE = "rephrase"
 TEMPLATES = {way: f"math-{way}" for way in (REPHRASE, "harder", "numbers")}

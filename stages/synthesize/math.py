@@ -10,7 +10,7 @@ from pydantic import model_validator
 from pipeline.corpus import Corpus
 from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig, setting, split_config
-from pipeline.task import Receipt, Task
+from pipeline.task import Json, Receipt, Task
 from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.completions import (
     ANSWERS_FILE,
@@ -29,8 +29,6 @@ from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.reward_rounds import Rewarded, reward_rounds
 from stages.synthesize.seeds import SEEDS_FILE, CorpusSeedsConfig, ProblemFileConfig
 from stages.synthesize.solutions import SOLUTIONS_FILE
-
-Json = Any
 
 _Rounds = Generator[list[Task], list[Receipt], Any]
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import field_validator
 
 from pipeline.stage import StageConfig, setting
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.problems import PROBLEMS_FILE, Problem, write_problems
-
-Json = Any
 
 EASY_TASKS: dict[str, dict[str, Json]] = {
     "basic_arithmetic": {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize import seeds
 from stages.synthesize.candidates import CANDIDATES_FILE, Candidate, write_candidates
 from stages.synthesize.completions import Sample, samples_of
@@ -16,8 +15,6 @@ from stages.synthesize.problems import Problem, problem_of, read_problems
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import provenance, step
 from stages.synthesize.requests import Request, write_requests
-
-Json = Any
 
 SOLUTION = "math-solution"
 

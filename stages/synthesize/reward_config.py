@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
 from pipeline.stage import StageConfig, file_setting, setting
-
-Json = Any
+from pipeline.task import Json
 
 TaskName = Literal["chain_sum", "basic_arithmetic", "products", "leg_counting", "simple_geometry"]
 

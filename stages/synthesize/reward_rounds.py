@@ -6,15 +6,12 @@ import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pipeline.corpus import Corpus
-from pipeline.task import Receipt, Resources, Task
+from pipeline.task import Json, Receipt, Resources, Task
 from stages.synthesize.completions import INTERPRETER_VARIABLE
 from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE
-
-Json = Any
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from classifiers.judge.engine import EngineSettings
 from classifiers.reward.card import (
@@ -25,7 +24,7 @@ from classifiers.reward.card import (
 from classifiers.reward.conversation import Conversation, write_tokenizer
 from classifiers.reward.engine import Reward, open_reward
 from pipeline.fingerprint import fingerprint, sha256_of_file
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.labelled import (
     PROCEDURAL,
     VERIFIED,
@@ -38,8 +37,6 @@ from stages.synthesize.reward_config import RewardTraining, trainer_settings
 from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE, read_rewards, reward_key
 from stages.trainer_process import run_trainer, trainer_options
 from trainer.reward_data import write_solutions
-
-Json = Any
 
 CARD_FILE = "card.json"
 LABELLED_FILE = "solutions.arrow"
@@ -102,7 +99,8 @@ def write_labelled(path: Path, solutions: Sequence[Labelled], conversation: Conv
             {"problem": one.problem, "prompt": prompt, "response": response, "right": one.right}
         )
     tokenizer = conversation.tokenizer
-    write_solutions(path, rows, len(tokenizer), tokenizer.pad_token_id)
+    pad = tokenizer.pad_token_id
+    write_solutions(path, rows, len(tokenizer), tokenizer.eos_token_id if pad is None else pad)
 
 
 def training_card(solutions: Sequence[Labelled], scores: dict[int, float]) -> Json:

@@ -6,21 +6,19 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 import numpy as np
 
 from pipeline.corpus import open_view
 from pipeline.stage import Batch, StageConfig, file_setting, setting
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.kind import Kind, KindConfig
 from stages.sampling import hash_ids
 from stages.synthesize.answers import final_answer
 from stages.synthesize.problems import PROBLEMS_FILE, Problem, write_problems
 from stages.synthesize.prompts import load_template
 from stages.synthesize.requests import Request, write_requests
-
-Json = Any
 
 SEEDS_FILE = "seeds.jsonl"
 PASSAGE, QUESTION = "passage", "question"

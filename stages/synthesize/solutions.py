@@ -8,17 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.answers import AnswerChecker, final_answer, majority, plain_number
 from stages.synthesize.completions import Sample, samples_of
 from stages.synthesize.problems import Problem, problem_of
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import provenance, step
 from stages.synthesize.questions import SOLUTION, STATED, unfinished
-
-Json = Any
 
 SOLUTIONS_FILE = "solutions.jsonl"
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from manifests.effects import dimensions_of, kept_amount, kept_of, tokens_column
 from manifests.manifest import Manifest
 from manifests.provenance import Provenance
+from manifests.schema import Json
 from tamis.card.metadata import front_matter
 from tamis.card.sources import Source, sources_of
 from tamis.card.training_summary import summary_section
 from tamis.mixture_tables import mixture_sections
 from tamis.tables import Section, as_markdown
-
-Json = Any
 
 _GROUPS = 15
 """Groups shown of one dimension, those of most documents."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from manifests.effects import kept_amount, kept_of
 from manifests.manifest import Manifest
+from manifests.schema import Json
 from tamis.card.sources import Source, license_names
-
-Json = Any
 
 SIZES = (
     (1_000, "n<1K"),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from manifests.effects import kept_of
 from manifests.manifest import Manifest
 from manifests.provenance import Provenance
-
-Json = Any
+from manifests.schema import Json
 
 _ARCHIVE, _DATASET, _SYNTHETIC = "web archive", "dataset files", "made by this pipeline"
 _KINDS = {

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from manifests.manifest import Manifest
 from manifests.report.aside import set_aside
+from manifests.schema import Json
 from tamis.printable import one_line
 from tamis.report_page.figures import bars
 from tamis.report_page.numbers import count, megabytes, score
 from tamis.report_page.parts import Chart, Panel
 from tamis.tables import Section
 
-Json = Any
 _DEPTH = 3
 """Levels of a record that are shown."""
 _FACTS = 60

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from manifests.manifest import Manifest
+from manifests.schema import Json
 from tamis.report_page.figures import BEFORE, KEPT, dumbbells
 from tamis.report_page.numbers import count
 from tamis.report_page.parts import Chart, Panel
 from tamis.tables import Section
 
-Json = Any
 _MEASURES = ("auc", "auc_among_like_length", "spearman")
 
 
