@@ -8,9 +8,9 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pipeline.fingerprint import fingerprint
+from pipeline.task import Json
 from stages.synthesize.functions import Function
 from stages.synthesize.grading import Call, call_answers, same
 from stages.synthesize.mutants import mutants, stubs
@@ -18,10 +18,9 @@ from stages.synthesize.sandbox import Limits, Sandbox
 from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 
-Json = Any
-
-EXAMPLE, ASSERTION, VALUES = "example", "assertion", "values"
-"""Where arguments come from: a doctest, an assertion (of a model or a file), pools of values."""
+EXAMPLE, GIVEN, ASSERTION, VALUES = "example", "given", "assertion", "values"
+"""Where arguments come from: a doctest, a test of a file, an assertion of a model, pools of
+values."""
 
 _POOLS: dict[str, tuple[object, ...]] = {
     "int": (0, 1, 2, 7, -3, 12, 100),
@@ -184,11 +183,15 @@ def derive_cases(
 ) -> list[Case]:
     """Up to ``count`` cases from what a function answers: those that tell it from wrong versions.
 
-    ``preferred`` arguments come first, with their origin; then arguments made from pools. Answers
+    ``preferred`` arguments come first, with their origin; then arguments made from pools, of the
+    same types as the preferred ones where there are any. Answers
     that raise, have no literal, or differ between two runs make no case.
     """
     calls = [(arguments, origin) for arguments, origin in preferred if literal(arguments)]
-    calls += [(arguments, VALUES) for arguments in made_arguments(function)]
+    types = {tuple(map(type, arguments)) for arguments, _ in calls}
+    made = made_arguments(function)
+    alike = [arguments for arguments in made if not types or tuple(map(type, arguments)) in types]
+    calls += [(arguments, VALUES) for arguments in alike]
     answers = stable_answers(sandbox, function, [arguments for arguments, _ in calls], limits)
     cases: dict[str, Case] = {}
     for (arguments, origin), answer in zip(calls, answers, strict=False):

@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.synthesize.candidates import (
     CANDIDATES_FILE,
     Candidate,
@@ -17,6 +16,7 @@ from stages.synthesize.candidates import (
 )
 from stages.synthesize.cases import (
     ASSERTION,
+    GIVEN,
     Case,
     agreeing,
     asserted_calls,
@@ -35,9 +35,7 @@ from stages.synthesize.provenance import provenance, step
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 from stages.synthesize.verification import verify_tests
 
-Json = Any
-
-_BLOCK = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"^```.*$", re.MULTILINE)
 _MOST_CUTS = 40
 
 
@@ -155,9 +153,12 @@ class _Judge:
         told = judged.verdict["own"]
         if not about["tests"] and len(own) < max(self.config.min_own, told["wrong"]):
             return judged.stopped("own_tests_fail", f"{told['right']} right, {told['wrong']} wrong")
+        given = list(asserted_calls("\n".join(about["tests"]), function.name))
         known = [(case.values, ASSERTION) for case in own]
+        known += [(arguments, GIVEN) for arguments, _ in given]
         derived = derive_cases(self.sandbox, function, known, self.config.count, self.limits)
-        cases = _distinct([*own, *derived])[: self.config.count]
+        cases = [case for case in _distinct([*own, *derived]) if case.origin != GIVEN]
+        cases = cases[: max(0, self.config.count - len(about["tests"]))]
         return self._tested(judged, function.source, function.name, cases, about["tests"])
 
     def _read(self, text: str, name: str | None, head: str, judged: _Judged) -> Function | None:
@@ -208,7 +209,7 @@ class _Judge:
             self.config.mutants,
             self.config.min_killed,
         )
-        origins = Counter(case.origin for case in cases) + Counter(given=len(given))
+        origins = Counter(case.origin for case in cases) + Counter({GIVEN: len(given)})
         judged.verdict["tests"] = dict(sorted(origins.items()))
         judged.verdict["mutants"] = {"run": verdict.mutants, "killed": verdict.killed}
         if verdict.reason is not None:
@@ -222,12 +223,18 @@ def _distinct(cases: Sequence[Case]) -> list[Case]:
     return list({case.arguments: case for case in reversed(cases)}.values())[::-1]
 
 
+def _code_block(text: str) -> str:
+    """What stands between the first two fences; before the first, where code goes on from the
+    prompt's own fence; all of it where there is none."""
+    parts = _FENCE.split(text, maxsplit=2)
+    return parts[1] if len(parts) > 1 and "def " not in parts[0] else parts[0]
+
+
 def written_program(text: str, head: str) -> str | None:
     """The program in a completion: its first code block or, where there is none, all of it; cut at
     the end until Python can read it. A body alone is put under ``head``. None if nothing is left.
     """
-    block = _BLOCK.search(text)
-    lines = (block.group(1) if block else text).rstrip().splitlines()
+    lines = _code_block(text).rstrip().splitlines()
     whole = any(line.startswith("def ") for line in lines)
     first = [] if whole else head.splitlines()
     indent = "" if whole or text.startswith((" ", "\t")) else "    "

@@ -133,6 +133,7 @@ def test_a_docstring_is_replaced_or_added() -> None:
         ("```\ndef f(x):\n    return 1\n", "def f(x):\n    return 1\n"),
         ("def f(x):\n    return 1\n\nThat is all.", "def f(x):\n    return 1\n"),
         ("def f(x):\n    return 1\ndef g(", "def f(x):\n    return 1\n"),
+        ("def f(x):\n    return 1\n```\n\nor\n\n```\nx\n```\n", "def f(x):\n    return 1\n"),
         ("    return 1\n", "HEAD\n    return 1\n"),
         ("return 1", "HEAD\n    return 1\n"),
         ("I cannot do that.", None),
