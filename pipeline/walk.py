@@ -15,8 +15,8 @@ from pipeline.draft import Place
 from pipeline.file_list import FileList
 from pipeline.libraries import library_versions
 from pipeline.recipe import Entry, Maker, Recipe
-from pipeline.source import InputFile, Made
-from pipeline.stage import Artefacts, external_places
+from pipeline.source import InputFile, Made, Synthesis
+from pipeline.stage import Artefacts, Stage, external_places
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task
 
@@ -149,23 +149,27 @@ class Walk(ABC):
             )
 
     def _make(self, maker: Maker, ingested: Sequence[Part]) -> Made:
-        version: Json = [maker.synthesis.version, library_versions(maker.synthesis.libraries)]
-        corpus = Corpus(
-            stage=maker.name,
-            version=version,
-            parts=ingested,
-            verdicts=[[] for _ in ingested],
-            annotations=[{} for _ in ingested],
-            artefacts={},
-            externals=self.externals[maker.name],
-            recipe=self._told(),
-            store=self.store,
-        )
-        generator = maker.synthesis.rounds(corpus)
+        generator = maker.synthesis.rounds(self._corpus(maker.name, maker.synthesis, ingested))
         made: Made
         made, receipts = self._drive(maker.name, ("synthesize", maker.name), generator)
         self._publish(made.published, receipts)
         return made
+
+    def _corpus(
+        self, name: str, step: Stage[Any] | Synthesis[Any], parts: Sequence[Part]
+    ) -> Corpus:
+        """What the rounds of a stage or a maker may know. Makers come before all ledgers."""
+        return Corpus(
+            stage=name,
+            version=[step.version, library_versions(step.libraries)],
+            parts=parts,
+            verdicts=[list(paths) for paths in self.verdicts] or [[] for _ in parts],
+            annotations=[dict(paths) for paths in self.annotations] or [{} for _ in parts],
+            artefacts=dict(self.artefacts),
+            externals=self.externals[name],
+            recipe=self._told(),
+            store=self.store,
+        )
 
     def _told(self) -> dict[str, Json]:
         """What makers and stages may know of the recipe."""
@@ -176,17 +180,7 @@ class Walk(ABC):
         }
 
     def _rounds(self, entry: Entry) -> Artefacts:
-        corpus = Corpus(
-            stage=entry.name,
-            version=[entry.stage.version, library_versions(entry.stage.libraries)],
-            parts=self.walked.parts,
-            verdicts=[list(paths) for paths in self.verdicts],
-            annotations=[dict(paths) for paths in self.annotations],
-            artefacts=dict(self.artefacts),
-            externals=self.externals[entry.name],
-            recipe=self._told(),
-            store=self.store,
-        )
+        corpus = self._corpus(entry.name, entry.stage, self.walked.parts)
         generator = entry.stage.rounds(corpus)
         artefacts: Artefacts
         artefacts, receipts = self._drive(entry.name, ("stages", entry.name), generator)

@@ -1,12 +1,19 @@
-"""Models of recipes made ready: a GGUF file is converted once a workspace, whoever asks for it."""
+"""Models of recipes: a GGUF file is converted once a workspace, whoever asks for it; and where a
+task that asks a model finds it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Protocol
 
-from pipeline.corpus import External
+from pipeline.corpus import Corpus, External
 from pipeline.libraries import library_versions
 from pipeline.task import Json, Resources, Task, TaskRun
+
+INTERPRETER_VARIABLE = "TAMIS_VLLM_PYTHON"
+"""Names the Python of an environment that has vLLM. A fact of the machine, so it is not in the
+recipe."""
 
 _VERSION = 1
 _LIBRARIES = ("torch", "transformers")
@@ -36,3 +43,38 @@ def convert_model(run: TaskRun) -> Json:
 
     convert_gguf(Path(run.locations["model"]), run.output / "model")
     return {}
+
+
+class AskedModel(Protocol):
+    """The settings of a model that a stage or a maker asks."""
+
+    @property
+    def engine(self) -> str:
+        """``transformers`` or ``vllm``."""
+        ...
+
+    @property
+    def model(self) -> str | None:
+        """The model's path as written; None where it is made in the workspace."""
+        ...
+
+    @property
+    def answers(self) -> str | None:
+        """The path of answers given before, as written."""
+        ...
+
+
+def asked_locations(corpus: Corpus, asked: AskedModel) -> tuple[dict[str, str], str | None]:
+    """Where a task that asks the model finds things outside of the workspace (``model``,
+    ``answers``, and ``interpreter``, the Python that has vLLM), and the checksum of the answers,
+    which belongs into its arguments."""
+    locations, checksum = {}, None
+    if asked.model is not None:
+        locations["model"] = corpus.externals[asked.model].location
+    if asked.answers is not None:
+        given = corpus.externals[asked.answers]
+        locations["answers"], checksum = given.location, given.sha256
+    interpreter = os.environ.get(INTERPRETER_VARIABLE)
+    if asked.engine == "vllm" and interpreter:
+        locations["interpreter"] = interpreter
+    return locations, checksum

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
-from transformers.utils import logging
 
 from classifiers.generator.engine import Continuation, GeneratorSettings, Sampling
+from classifiers.judge.engine import EngineSettings
+from classifiers.judge.transformers_engine import start_torch
 
 _HEAD = 64
 """Likeliest tokens looked at first: the nucleus is seldom larger, and sorting all of a vocabulary
@@ -23,13 +24,8 @@ class TransformersGenerator:
 
     def __init__(self, settings: GeneratorSettings, model: Path) -> None:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process."""
-        if settings.gpus > 1:
-            raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
-        logging.disable_progress_bar()
-        if settings.gpus == 0:
-            torch.set_num_threads(settings.threads)
         self.settings = settings
-        self.device = torch.device("cuda" if settings.gpus else "cpu")
+        self.device = start_torch(EngineSettings(gpus=settings.gpus, threads=settings.threads))
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(model),
             dtype=getattr(torch, settings.dtype),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
@@ -31,14 +30,10 @@ from pipeline.stage import (
     threshold,
 )
 from pipeline.task import Json, Receipt, Resources, Task
-from stages.models import conversion_tasks
+from stages.models import INTERPRETER_VARIABLE, asked_locations, conversion_tasks
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.report import RECORD_FILE, STUDENT_FILE, prior_scores
 from stages.quality.sample import STRATUM
-
-INTERPRETER_VARIABLE = "TAMIS_VLLM_PYTHON"
-"""Names the Python of an environment that has vLLM. A fact of the machine, so it is not in the
-recipe."""
 
 _READS = ("kind.kind", "language.language")
 
@@ -308,13 +303,7 @@ def _grade(
         threads=judge.threads,
         gpus=judge.gpus,
     )
-    locations = {"model": model.location}
-    answers = None
-    if judge.answers is not None:
-        answers = corpus.externals[judge.answers].sha256
-        locations["answers"] = corpus.externals[judge.answers].location
-    if judge.engine == "vllm" and os.environ.get(INTERPRETER_VARIABLE):
-        locations["interpreter"] = os.environ[INTERPRETER_VARIABLE]
+    locations, answers = asked_locations(corpus, judge)
     arguments = {
         **what,
         "model": converted,

@@ -7,7 +7,6 @@ behind the others, repeat nothing that is done.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 from classifiers.generator.engine import GeneratorSettings, Sampling, open_generator_engine
 from pipeline.corpus import Corpus
 from pipeline.task import Json, Receipt, Resources, Task, TaskRun
-from stages.models import conversion_tasks
+from stages.models import asked_locations, conversion_tasks
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.requests import Request, read_requests
 
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 COMPLETIONS_FILE = "completions.jsonl"
 ANSWERS_FILE = "answers.jsonl"
-INTERPRETER_VARIABLE = "TAMIS_VLLM_PYTHON"
-"""Names the Python of an environment that has vLLM. A fact of the machine, so it is not in the
-recipe."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +76,7 @@ def completion_tasks(
         threads=generator.threads,
         gpus=generator.gpus,
     )
-    locations = {"model": model.location}
-    handed = None
-    if generator.answers is not None:
-        handed = corpus.externals[generator.answers].sha256
-        locations["answers"] = corpus.externals[generator.answers].location
-    if generator.engine == "vllm" and os.environ.get(INTERPRETER_VARIABLE):
-        locations["interpreter"] = os.environ[INTERPRETER_VARIABLE]
+    locations, handed = asked_locations(corpus, generator)
     tasks = []
     for name in _request_files(requests):
         path = str(corpus.store.path(requests.path(name)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.corpus import Corpus
 from pipeline.task import Json, Receipt, Resources, Task
-from stages.synthesize.completions import INTERPRETER_VARIABLE
+from stages.models import asked_locations
 from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE
 
@@ -30,7 +29,7 @@ def reward_rounds(
     """Trains the model when none is given, then scores every solutions file (paths in the
     workspace)."""
     here = "stages.synthesize.rewarding"
-    locations, record, folder = {}, {}, None
+    record, folder = {}, None
     if config.model is None:
         arguments: dict[str, Json] = {
             "training": config.training.model_dump(mode="json"),
@@ -41,15 +40,9 @@ def reward_rounds(
         record = {"card": trained.value["card"], "pairs": trained.value["pairs"]}
         model = {"name": "trained here", "sha256": sha256}
     else:
-        external = corpus.externals[config.model]
-        locations["model"], sha256 = external.location, external.sha256
+        sha256 = corpus.externals[config.model].sha256
         model = {"name": Path(config.model).name, "sha256": sha256, "engine": config.engine}
-    handed = None
-    if config.answers is not None:
-        handed = corpus.externals[config.answers].sha256
-        locations["answers"] = corpus.externals[config.answers].location
-    if config.engine == "vllm" and os.environ.get(INTERPRETER_VARIABLE):
-        locations["interpreter"] = os.environ[INTERPRETER_VARIABLE]
+    locations, handed = asked_locations(corpus, config)
     scored = yield [
         corpus.task(
             f"{here}:score_rewards",
