@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -25,50 +24,31 @@ from benchmarks.gsm8k import AUTHORS, Solution, default_solutions, read_solution
 from classifiers.reward.card import Candidate, pairwise_accuracy, reward_card
 from classifiers.reward.conversation import Conversation, write_tokenizer
 from stages.synthesize.answers import final_answer, plain_number
-from trainer.reward_data import write_solutions
+from stages.synthesize.labelled import VERIFIED, Labelled
+from stages.synthesize.rewarding import write_labelled
 
 FOLDER = Path(__file__).resolve().parents[1] / "build" / "reward"
 DATA = "solutions.arrow"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of the file that is trained on."""
-
-    problem: str
-    prompt: str
-    response: str
-    right: bool
-
-
-def rows_of(solutions: list[Solution]) -> list[Row]:
-    """The labelled solutions as rows, in order."""
-    return [Row(f"test/{s.problem}", s.question, s.text, s.right) for s in solutions]
+def problem_of(solution: Solution) -> str:
+    """The name of a solution's problem, by which the data are split."""
+    return f"test/{solution.problem}"
 
 
 def prepare(
     solutions: list[Solution], folder: Path, tokenizer: Path | None, vocabulary: int
 ) -> None:
     """Writes the solutions as tokens, with a tokenizer trained on them or that of a model."""
-    rows = rows_of(solutions)
+    labelled = [Labelled(problem_of(s), s.question, s.text, s.right, VERIFIED) for s in solutions]
     if tokenizer is None:
         tokenizer = folder / "tokenizer"
-        texts = (text for row in rows for text in (row.prompt, row.response))
+        texts = (text for one in labelled for text in (one.prompt, one.response))
         write_tokenizer(tokenizer, texts, vocabulary)
-    conversation = Conversation(tokenizer)
-    records = []
-    for row in rows:
-        prompt, response = conversation.encode(row.prompt, row.response)
-        records.append(
-            {"problem": row.problem, "prompt": prompt, "response": response, "right": row.right}
-        )
-    known = conversation.tokenizer
     folder.mkdir(parents=True, exist_ok=True)
-    pad = known.eos_token_id if known.pad_token_id is None else known.pad_token_id
-    write_solutions(folder / DATA, records, len(known), pad)
-    tokens = sum(len(record["prompt"]) + len(record["response"]) for record in records)
+    write_labelled(folder / DATA, labelled, Conversation(tokenizer))
     size = (folder / DATA).stat().st_size
-    print(f"{len(records):,} solutions, {tokens:,} tokens, {size / 1e6:.1f} MB: {folder / DATA}")
+    print(f"{len(labelled):,} solutions, {size / 1e6:.1f} MB: {folder / DATA}")
 
 
 def candidates_of(solutions: list[Solution], scores: dict[int, float]) -> list[Candidate]:
@@ -80,7 +60,7 @@ def candidates_of(solutions: list[Solution], scores: dict[int, float]) -> list[C
         group = answer if value is None else str(value)
         found.append(
             Candidate(
-                f"test/{solution.problem}",
+                problem_of(solution),
                 solution.text,
                 solution.right,
                 scores.get(row, 0.0),

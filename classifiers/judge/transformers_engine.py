@@ -20,13 +20,8 @@ class TransformersEngine:
 
     def __init__(self, settings: EngineSettings, model: Path) -> None:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process."""
-        if settings.gpus > 1:
-            raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
-        logging.disable_progress_bar()
-        if settings.gpus == 0:
-            torch.set_num_threads(settings.threads)
         self.settings = settings
-        self.device = torch.device("cuda" if settings.gpus else "cpu")
+        self.device = start_torch(settings)
         dtype: torch.dtype = getattr(torch, settings.dtype)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(model), dtype=dtype, attn_implementation="sdpa", local_files_only=True
@@ -74,6 +69,18 @@ class TransformersEngine:
     def close(self) -> None:
         """Drops the model."""
         del self.model
+
+
+def start_torch(settings: EngineSettings) -> torch.device:
+    """The device of an engine; sets torch's threads for this process. Raises ValueError for more
+    than one GPU."""
+    if settings.gpus > 1:
+        raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
+    logging.disable_progress_bar()
+    if settings.gpus:
+        return torch.device("cuda")
+    torch.set_num_threads(settings.threads)
+    return torch.device("cpu")
 
 
 def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:

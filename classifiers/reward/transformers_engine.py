@@ -11,10 +11,9 @@ import torch
 from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
-from transformers.utils import logging
 
 from classifiers.judge.engine import EngineSettings, Floats, check_prompts
-from classifiers.judge.transformers_engine import batches_by_length
+from classifiers.judge.transformers_engine import batches_by_length, start_torch
 
 BY_TOKEN = "Qwen2ForRewardModel"
 """The architecture of Qwen2.5-Math-RM, which transformers does not have: its trunk is Qwen2's."""
@@ -26,13 +25,8 @@ class TransformersEngine:
     def __init__(self, settings: EngineSettings, model: Path) -> None:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process. Raises
         ValueError for a model that is no reward model; code of the model's own is never run."""
-        if settings.gpus > 1:
-            raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
-        logging.disable_progress_bar()
-        if settings.gpus == 0:
-            torch.set_num_threads(settings.threads)
         self.settings = settings
-        self.device = torch.device("cuda" if settings.gpus else "cpu")
+        self.device = start_torch(settings)
         trunk, head = _load(model, getattr(torch, settings.dtype))
         self.trunk, self.head = trunk.to(self.device).eval(), head.to(self.device).eval()
 
