@@ -12,6 +12,7 @@ from pipeline.stage import StageConfig
 from pipeline.task import Json, Receipt, Task
 from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.code_config import CodeConfig
+from stages.synthesize.code_samples import SOLUTIONS_FILE
 from stages.synthesize.code_seeds import FUNCTIONS_FILE
 from stages.synthesize.completions import (
     ANSWERS_FILE,
@@ -21,6 +22,7 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
+from stages.synthesize.reward_rounds import Rewarded, reward_rounds
 
 _HERE = "stages.synthesize"
 
@@ -55,13 +57,17 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             )
             completions += made
             verified += yield self._verify(corpus, requests, made)
+        rewarded = Rewarded()
+        if config.reward is not None:
+            files = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
+            rewarded = yield from reward_rounds(corpus, config.reward, files)
         documents, answers = yield [
-            self._write(corpus, verified),
+            self._write(corpus, verified, rewarded),
             answers_task(corpus, completions),
         ]
         return Made(
             [documents],
-            self._record(corpus, tested, asked, completions, verified, documents),
+            self._record(corpus, tested, asked, completions, verified, rewarded, documents),
             {f"synthesis/{corpus.stage}/answers.jsonl": answers.path(ANSWERS_FILE)},
         )
 
@@ -147,10 +153,14 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             for named in samples_arguments(requests, made, self.config.n)
         ]
 
-    def _write(self, corpus: Corpus, verified: Sequence[Receipt]) -> Task:
+    def _write(self, corpus: Corpus, verified: Sequence[Receipt], rewarded: Rewarded) -> Task:
+        reward = self.config.reward
         arguments = {
             "source": corpus.stage,
             "candidates": [receipt.path(CANDIDATES_FILE) for receipt in verified],
+            "rewards": list(rewarded.files),
+            "reward": reward
+            and {"model": rewarded.model, "top_k": reward.top_k, "minimum": reward.minimum},
             "diversity": self.config.diversity.model_dump(mode="json"),
             "part_bytes": self.config.part_bytes,
         }
@@ -163,6 +173,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         asked: Sequence[Receipt],
         completions: Sequence[Receipt],
         verified: Sequence[Receipt],
+        rewarded: Rewarded,
         documents: Receipt,
     ) -> dict[str, Json]:
         """What the manifest says: the model, the sandbox, and how many samples came how far."""
@@ -171,7 +182,10 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             tests.update(receipt.value["tests"])
         levels = {receipt.value["level"] for receipt in (*tested, *verified)}
         return {
-            "models": {"generator": about_generator(corpus, self.config.generator)},
+            "models": {
+                "generator": about_generator(corpus, self.config.generator),
+                **({"reward": rewarded.model} if rewarded.model else {}),
+            },
             "sandbox": sorted(levels),
             "seeds": {
                 "tried": sum(receipt.value["tried"] for receipt in tested),
@@ -182,6 +196,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
                 "requested": sum(receipt.value["requests"] for receipt in completions),
                 "parsed": sum(receipt.value["parsed"] for receipt in verified),
                 "verified": sum(receipt.value["verified"] for receipt in verified),
+                "chosen": documents.value["chosen"],
                 "kept": documents.value["kept"],
             },
             "tests": dict(sorted(tests.items())),

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from pipeline.stage import StageConfig, file_setting, setting
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.diversity import DiversityConfig
+from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.sandbox import Limits
 
 IMPLEMENT, TESTS, TASK = "implement", "tests", "task"
@@ -84,6 +85,9 @@ class CodeConfig(StageConfig):
     tasks: TaskFileConfig | None = setting(None, about="Tasks of a file")
     tests: CodeTestsConfig = setting(CodeTestsConfig(), about="When tests are good enough")
     sandbox: SandboxConfig = setting(SandboxConfig(), about="Where programs run")
+    reward: RewardConfig | None = setting(
+        None, about="The reward model that chooses among verified samples; null keeps them all"
+    )
     diversity: DiversityConfig = setting(DiversityConfig(), about="What is too near, or too much")
     part_bytes: int = setting(
         128_000_000, about="A documents part is closed when its text reaches this size", ge=1
@@ -95,5 +99,10 @@ class CodeConfig(StageConfig):
             raise ValueError(
                 "there is nothing to start from. Give `seeds` or `tasks`: `seeds: {sources:"
                 " [code]}` takes functions of the corpus."
+            )
+        if self.reward and self.reward.model is None:
+            raise ValueError(
+                "reward.model is missing: the reward model that is trained here knows arithmetic"
+                " only. Name one that knows code, or take `reward` out."
             )
         return self

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
 
 from pipeline.task import Json, TaskRun
 from stages.synthesize.candidates import (
@@ -31,11 +34,14 @@ from stages.synthesize.diversity import Fault
 from stages.synthesize.documents import written
 from stages.synthesize.functions import Function, normalized, pure_function, with_docstring
 from stages.synthesize.prompts import load_template
-from stages.synthesize.provenance import provenance, step
+from stages.synthesize.provenance import SYNTHESIS, provenance, step
+from stages.synthesize.ranking import choose
+from stages.synthesize.rewards import read_rewards
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 from stages.synthesize.verification import verify_tests
 
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
+SOLUTIONS_FILE = "solutions.jsonl"
 _MOST_CUTS = 40
 
 
@@ -55,9 +61,10 @@ class _Judged:
 def verify_code(run: TaskRun) -> Json:
     """Judges the samples of a requests file; writes ``candidates.jsonl``."""
     judge = _Judge(run)
-    candidates = [judge.candidate(sample) for sample in samples_of(run)]
+    samples = list(samples_of(run))
+    candidates = [judge.candidate(sample) for sample in samples]
     write_candidates(run.output / CANDIDATES_FILE, candidates)
-    verified = sum(candidate.fault is None for candidate in candidates)
+    verified = _write_solutions(run.output / SOLUTIONS_FILE, samples, candidates)
     return {
         "samples": len(candidates),
         "parsed": judge.parsed,
@@ -68,10 +75,59 @@ def verify_code(run: TaskRun) -> Json:
     }
 
 
+def _write_solutions(path: Path, samples: Sequence[Sample], candidates: Sequence[Candidate]) -> int:
+    """Writes what the reward model is to judge, the samples that were verified; how many."""
+    lines = [
+        {
+            "key": sample.key,
+            "problem": sample.request.id,
+            "prompt": sample.request.messages[-1]["content"],
+            "response": candidate.text,
+            "right": True,
+            "answer": None,
+        }
+        for sample, candidate in zip(samples, candidates, strict=True)
+        if candidate.fault is None
+    ]
+    path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
+    return len(lines)
+
+
 def write_code(run: TaskRun) -> Json:
-    """Writes the documents of what was verified, and what was dropped."""
-    paths = [run.path(path) for path in run.arguments["candidates"]]
-    return written(run, [candidate for path in paths for candidate in read_candidates(path)])
+    """Writes the documents of what was verified and chosen, and what was dropped."""
+    candidates: list[Candidate] = []
+    rewards = run.arguments["rewards"] or [None] * len(run.arguments["candidates"])
+    for path, scores in zip(run.arguments["candidates"], rewards, strict=True):
+        read = list(read_candidates(run.path(path)))
+        if scores is not None:
+            read = list(_chosen(read, read_rewards(run.path(scores)), run.arguments["reward"]))
+        candidates += read
+    return written(run, candidates)
+
+
+def _chosen(
+    candidates: Sequence[Candidate],
+    rewards: Sequence[tuple[str, float | None]],
+    reward: Mapping[str, Json],
+) -> Iterator[Candidate]:
+    """The candidates with their rewards; those that others of the same request outrank dropped."""
+    verified = iter(rewards)
+    scored = [(one, next(verified)[1] if one.fault is None else None) for one in candidates]
+    for _, group in groupby(scored, key=lambda pair: pair[0].locator.rpartition("/")[0]):
+        of_request = list(group)
+        passed = [one.fault is None for one, _ in of_request]
+        scores = [score for _, score in of_request]
+        choices = choose(scores, passed, reward["top_k"], reward["minimum"])
+        for (one, score), choice in zip(of_request, choices, strict=True):
+            if choice is None:
+                yield one
+                continue
+            told = {"model": reward["model"], "score": score}
+            told |= {"rank": choice.rank, "margin": choice.margin}
+            chain = {**one.metadata[SYNTHESIS], "reward": told}
+            detail = f"score {score}, rank {choice.rank}"
+            fault = None if choice.reason is None else Fault(choice.reason, detail)
+            yield replace(one, metadata={SYNTHESIS: chain}, fault=fault)
 
 
 class _Judge:
@@ -227,7 +283,9 @@ def _code_block(text: str) -> str:
     """What stands between the first two fences; before the first, where code goes on from the
     prompt's own fence; all of it where there is none."""
     parts = _FENCE.split(text, maxsplit=2)
-    return parts[1] if len(parts) > 1 and "def " not in parts[0] else parts[0]
+    if len(parts) > 1 and "def " not in parts[0]:
+        return parts[1].removeprefix("\n")
+    return parts[0]
 
 
 def written_program(text: str, head: str) -> str | None:

@@ -18,7 +18,6 @@ from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
 from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.code_config import CodeConfig, CodeTestsConfig, SandboxConfig
-from stages.synthesize.completions import COMPLETIONS_FILE
 from stages.synthesize.functions import pure_functions
 from stages.synthesize.grading import grade
 from stages.synthesize.requests import read_requests
@@ -56,17 +55,19 @@ class Run:
         return execute(task, self.store)[0]
 
     def judged(self, requests: Receipt, completions: list[str]) -> list[dict[str, Any]]:
-        """The candidates that come of one completion a request."""
+        """The candidates that come of one completion a request, or several of one request."""
+        asked = len(read_requests(self.store.path(requests.path("requests-00000.jsonl"))))
         self.judgements += 1
         folder = f"given/{self.judgements}"
         self.store.path(folder).mkdir(parents=True)
-        with self.store.path(f"{folder}/{COMPLETIONS_FILE}").open("w") as file:
-            for number, text in enumerate(completions):
-                line = {"key": f"{number:032x}", "text": text, "tokens": 9, "finish": "stop"}
+        files = [f"{folder}/{sample}.jsonl" for sample in range(len(completions) // asked)]
+        for number, text in enumerate(completions):
+            line = {"key": f"{number:032x}", "text": text, "tokens": 9, "finish": "stop"}
+            with self.store.path(files[number // asked]).open("a") as file:
                 file.write(json.dumps(line) + "\n")
         arguments = {
             "requests": requests.path("requests-00000.jsonl"),
-            "completions": [f"{folder}/{COMPLETIONS_FILE}"],
+            "completions": files,
             "model": {"name": "hand", "sha256": "0" * 64},
             "sampling": {"temperature": 0.0},
             **self.judging,
@@ -217,6 +218,8 @@ def test_every_sample_is_a_document_or_dropped_for_a_reason(run: Run) -> None:
         {
             "source": "synthetic/code",
             "candidates": [run.verified.path(CANDIDATES_FILE)],
+            "rewards": [],
+            "reward": None,
             "diversity": {},
             "part_bytes": 1_000_000,
         },
@@ -244,3 +247,5 @@ def test_a_damaged_task_is_named(run: Run, line: str) -> None:
 def test_a_recipe_without_seeds_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to start from"):
         CodeConfig.model_validate({"generator": {"model": "m"}})
+    with pytest.raises(ValueError, match="knows arithmetic"):
+        CodeConfig.model_validate({"generator": {"model": "m"}, "seeds": {}, "reward": {}})
