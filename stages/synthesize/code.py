@@ -192,12 +192,12 @@ class CodeSynthesis(Synthesis[CodeConfig]):
                 "testable": sum(receipt.value["testable"] for receipt in tested),
                 "taken": sum(receipt.value["seeds"] for receipt in asked),
             },
-            "funnel": {
-                "requested": sum(receipt.value["requests"] for receipt in completions),
-                "parsed": sum(receipt.value["parsed"] for receipt in verified),
-                "verified": sum(receipt.value["verified"] for receipt in verified),
-                "chosen": documents.value["chosen"],
-                "kept": documents.value["kept"],
-            },
+            "funnel": [
+                ["requested", sum(receipt.value["requests"] for receipt in completions)],
+                ["parsed", sum(receipt.value["parsed"] for receipt in verified)],
+                ["verified", sum(receipt.value["verified"] for receipt in verified)],
+                ["chosen", documents.value["chosen"]],
+                ["kept", documents.value["kept"]],
+            ],
             "tests": dict(sorted(tests.items())),
         }
