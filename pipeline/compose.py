@@ -37,7 +37,7 @@ def manifest_content(
     version: str,
 ) -> dict[str, Json]:
     """Everything in the manifest but its seals. ``version`` is tamis' own."""
-    counts = [json.loads(store.path(path).read_text()) for path in walked.counts]
+    counts = (json.loads(store.path(path).read_text()) for path in walked.counts)
     counted = merge_counts(counts, walked.cube_keys)
     cube = {key: counted[key] for key in ("columns", "rows")}
     cube["measures"] = cube["columns"][walked.cube_keys :] or list(BASE_MEASURES)
@@ -152,7 +152,7 @@ def _write_files(store: Store, walked: Walked) -> str:
 
 def _quarantine(store: Store, walked: Walked) -> Json:
     paths = sorted(walked.quarantines)
-    return _elsewhere(store, [{"path": p} for p in paths]) if len(paths) > LONGEST else paths
+    return _elsewhere(store, pl.DataFrame({"path": paths})) if len(paths) > LONGEST else paths
 
 
 def published_of(store: Store, walked: Walked) -> Json:
@@ -160,23 +160,23 @@ def published_of(store: Store, walked: Walked) -> Json:
     published = dict(sorted(walked.published.items()))
     if len(published) <= LONGEST:
         return published
-    return _elsewhere(store, [{"name": name, **file} for name, file in published.items()])
+    return _elsewhere(store, pl.DataFrame([{"name": n, **file} for n, file in published.items()]))
 
 
 def short_record(store: Store, record: Mapping[str, Json]) -> dict[str, Json]:
     """What a stage put on record, with its long lists of objects elsewhere."""
     return {
-        key: _elsewhere(store, value)
+        key: _elsewhere(store, pl.DataFrame(value, infer_schema_length=None))
         if isinstance(value, list) and len(value) > LONGEST and isinstance(value[0], dict)
         else value
         for key, value in record.items()
     }
 
 
-def _elsewhere(store: Store, rows: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def _elsewhere(store: Store, rows: pl.DataFrame) -> dict[str, Json]:
     """Writes a long list as Parquet; what stands in the manifest for it."""
     written = io.BytesIO()
-    pl.DataFrame(rows, infer_schema_length=None).write_parquet(written, compression="zstd")
+    rows.write_parquet(written, compression="zstd")
     checksum = sha256(written.getvalue()).hexdigest()
     path = f"store/manifest/lists/{checksum[:32]}/list.parquet"
     target = store.path(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -62,7 +62,7 @@ def count_part(run: TaskRun) -> Json:
 def add_counts(run: TaskRun) -> Json:
     """Adds up ``counts`` (paths of ``counts.json``) whose first ``keys`` columns are no numbers;
     writes another."""
-    counts = [json.loads(run.path(path).read_text()) for path in run.arguments["counts"]]
+    counts = (json.loads(run.path(path).read_text()) for path in run.arguments["counts"])
     return _write(run, merge_counts(counts, run.arguments["keys"]))
 
 
@@ -93,9 +93,16 @@ def cube_keys(arguments: Mapping[str, Json]) -> list[str]:
     return ["source", *(name for name, _ in arguments["dimensions"]), "dropped_by", "reason"]
 
 
-def merge_counts(counts: Sequence[Mapping[str, Json]], keys: int) -> dict[str, Json]:
-    """What ``count_part`` says, of several parts together."""
-    return merge_cubes(counts, keys) | merge_cuts(counts)
+def merge_counts(counts: Iterable[Mapping[str, Json]], keys: int) -> dict[str, Json]:
+    """What ``count_part`` says, of several parts together. One of them is held at a time."""
+    cuts: list[Mapping[str, Json]] = []
+
+    def cubes() -> Iterator[Mapping[str, Json]]:
+        for count in counts:
+            cuts.append({key: count[key] for key in ("cuts", "cut") if key in count})
+            yield count
+
+    return merge_cubes(cubes(), keys) | merge_cuts(cuts)
 
 
 def merge_cubes(cubes: Iterable[Mapping[str, Json]], keys: int) -> dict[str, Json]:
