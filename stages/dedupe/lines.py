@@ -53,7 +53,8 @@ class BoilerplateLinesConfig(StageConfig):
         "line",
         about="`line`: what stands between line breaks. `paragraph`: between blank lines; safer for"
         " texts with hard line breaks, of which single lines are no unit of meaning.",
-        source="CCNet, arXiv 1911.00359, section 3.1 (its paragraphs are lines)",
+        source="CCNet, arXiv 1911.00359, which removes repeated paragraphs; extracted web pages"
+        " have one a line",
     )
     scope: Scope = setting(
         "host",
@@ -65,7 +66,8 @@ class BoilerplateLinesConfig(StageConfig):
         7,
         ge=2,
         about="Documents of the scope that must have a line before it is boilerplate.",
-        source="Llama 3, arXiv 2407.21783, section 3.1.1: more than 6 of 30 million documents",
+        source="Llama 3, arXiv 2407.21783, section 3.1.1: lines that appear more than 6 times in a"
+        " bucket of 30 million documents",
     )
     min_share: float = setting(
         2e-7,
@@ -73,7 +75,7 @@ class BoilerplateLinesConfig(StageConfig):
         le=1.0,
         about="Share of the scope's documents that must have it, besides: scopes larger than"
         " 35 million documents need more than `min_documents`.",
-        source="Llama 3, arXiv 2407.21783, section 3.1.1: 6 of 30 million",
+        source="the same number of Llama 3 as a share",
     )
     min_words: int = setting(
         6,
