@@ -170,7 +170,9 @@ class _Judge:
         original = function_of(about["function"])
         cases = [Case(**case) for case in about["cases"]]
         judged = _Judged(text, {"by": "original function"})
-        function = self._read(text, original.name, original.head, judged)
+        function = self._read(
+            text, original.name, judged, original.head, original.source.partition("def ")[0]
+        )
         if function is None:
             return judged
         if normalized(function.source) == normalized(original.source):
@@ -189,7 +191,8 @@ class _Judge:
         function = function_of(about["function"])
         judged = _Judged(text, {"by": "original function"})
         self.parsed += 1
-        own = self._own_cases(text, function, judged)
+        # the prompt ends within an assertion, which may be gone on with or begun anew
+        own = self._own_cases(f"assert {function.name}({text}\n{text}", function, judged)
         if len(own) < self.config.min_own:
             return judged.stopped("no_own_test", f"{len(own)} assertions of the model hold")
         derived = [Case(**case) for case in about["cases"]]
@@ -199,7 +202,7 @@ class _Judge:
     def _task(self, text: str, about: Mapping[str, Json]) -> _Judged:
         """A function for a task: given tests decide, or the model's own where there are none."""
         judged = _Judged(text, {"by": "given tests" if about["tests"] else "own tests"})
-        function = self._read(text, about["name"], "", judged)
+        function = self._read(text, about["name"], judged)
         if function is None:
             return judged
         if not function.docstring:
@@ -217,9 +220,11 @@ class _Judge:
         cases = cases[: max(0, self.config.count - len(about["tests"]))]
         return self._tested(judged, function.source, function.name, cases, about["tests"])
 
-    def _read(self, text: str, name: str | None, head: str, judged: _Judged) -> Function | None:
+    def _read(
+        self, text: str, name: str | None, judged: _Judged, head: str = "", imports: str = ""
+    ) -> Function | None:
         """The function in a completion, or None and why in ``judged``."""
-        program = written_program(text, head)
+        program = written_program(text, head, imports)
         if program is None:
             judged.stopped("does_not_parse")
             return None
@@ -288,9 +293,10 @@ def _code_block(text: str) -> str:
     return parts[0]
 
 
-def written_program(text: str, head: str) -> str | None:
+def written_program(text: str, head: str, imports: str = "") -> str | None:
     """The program in a completion: its first code block or, where there is none, all of it; cut at
-    the end until Python can read it. A body alone is put under ``head``. None if nothing is left.
+    the end until Python can read it. A body alone is put under ``head``; ``imports`` stand before
+    all. None if nothing is left.
     """
     lines = _code_block(text).rstrip().splitlines()
     whole = any(line.startswith("def ") for line in lines)
@@ -298,7 +304,7 @@ def written_program(text: str, head: str) -> str | None:
     indent = "" if whole or text.startswith((" ", "\t")) else "    "
     for cut in range(min(_MOST_CUTS, len(lines))):
         kept = [indent + line for line in lines[: len(lines) - cut]]
-        program = "\n".join([*first, *kept]).rstrip() + "\n"
+        program = imports + "\n".join([*first, *kept]).rstrip() + "\n"
         try:
             parsed(program)
         except UnreadableCodeError:

@@ -197,6 +197,8 @@ def test_tests_for_a_function_must_hold_and_tell(run: Run) -> None:
     assert one["text"].startswith(LAST)
     assert "assert last(['q']) == 'q'" in one["text"]
     assert one["metadata"]["synthesis"]["verdict"]["own"] == {"right": 1, "wrong": 1}
+    (gone_on,) = run.judged(requests, ["['z']) == 'z'\n```"])
+    assert gone_on["metadata"]["synthesis"]["verdict"]["own"] == {"right": 1, "wrong": 0}
     (none,) = run.judged(requests, ["Here are some tests: test 1, test 2."])
     assert none["fault"]["reason"] == "no_own_test"
 
