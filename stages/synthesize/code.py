@@ -11,9 +11,9 @@ from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig
 from pipeline.task import Json, Receipt, Task
 from stages.synthesize.candidates import CANDIDATES_FILE
-from stages.synthesize.code_config import CodeConfig
+from stages.synthesize.code_config import TASK, CodeConfig
 from stages.synthesize.code_samples import SOLUTIONS_FILE
-from stages.synthesize.code_seeds import FUNCTIONS_FILE
+from stages.synthesize.code_seeds import FUNCTIONS_FILE, TEMPLATES
 from stages.synthesize.completions import (
     ANSWERS_FILE,
     about_generator,
@@ -22,6 +22,7 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
+from stages.synthesize.prompts import load_template
 from stages.synthesize.reward_rounds import Rewarded, reward_rounds
 
 _HERE = "stages.synthesize"
@@ -104,6 +105,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         arguments = {
             "count": tasks.count,
             "sha256": file.sha256,
+            "templates": _templates(TASK),
             "chunk": self.config.generator.chunk,
         }
         return [
@@ -123,6 +125,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             for name, receipts in files.items()
         }
         arguments["seeds"] = self.config.seeds.model_dump(mode="json")
+        arguments["templates"] = _templates(*self.config.seeds.make)
         arguments["chunk"] = self.config.generator.chunk
         return corpus.task(f"{_HERE}.code_seeds:{function}", function.split("_")[0], arguments)
 
@@ -201,3 +204,8 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             ],
             "tests": dict(sorted(tests.items())),
         }
+
+
+def _templates(*made: str) -> dict[str, str]:
+    """The checksums of templates, so that another wording asks anew."""
+    return {TEMPLATES[one]: load_template(TEMPLATES[one]).sha256 for one in made}
