@@ -111,6 +111,7 @@ def walked_by(recipe: Recipe, store: Store, parts: int, cube_rows: int) -> Walke
     records["shard"] = {"shards": listed}
     return Walked(
         ingested={source.name: ingested for source in recipe.sources},
+        made={maker.name: {**ingested, "record": {}} for maker in recipe.makers},
         quarantines=quarantines,
         records=records,
         published=published,
@@ -132,8 +133,8 @@ def main() -> None:
     store = Store(options.folder)
     recipe = load_recipe(options.recipe, CATALOG, workspace=options.folder)
     externals = {
-        entry.name: {path: External(path, "0" * 64) for path in external_files(entry.stage.config)}
-        for entry in recipe.entries
+        name: {path: External(path, "0" * 64) for path in external_files(config)}
+        for _, name, config in recipe.configs()
     }
     inputs = {source.name: [InputFile("x", "x", 1, "0" * 64)] for source in recipe.sources}
     walked = walked_by(recipe, store, options.parts, options.cube_rows)
