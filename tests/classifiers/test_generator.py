@@ -1,5 +1,7 @@
 """The generator: its draws, its batches and its keys, on a tiny real model."""
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +125,23 @@ def test_faults_name_their_cure(tiny: Path, tmp_path: Path) -> None:
         open_generator_engine(GeneratorSettings("other"), tiny)
     with pytest.raises(ImportError, match="is not there"):
         open_generator_engine(GeneratorSettings("vllm"), tiny, str(tmp_path / "python"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_vllm_goes_on_as_transformers_does(tiny: Path, generator: Generator) -> None:
+    interpreter = os.environ.get("TAMIS_VLLM_PYTHON")
+    if not interpreter and find_spec("vllm") is None:
+        pytest.skip("no vLLM: `make vllm`, and TAMIS_VLLM_PYTHON names its Python")
+    settings = GeneratorSettings("vllm", "float32", max_prompt=200, max_tokens=8)
+    engine = open_generator_engine(settings, tiny, interpreter)
+    try:
+        other = Generator(engine, tiny, settings.max_prompt)
+        greedy = Sampling(temperature=0.0, max_tokens=8)
+        asked = requests_for(TEXTS, greedy)
+        assert other.complete(asked, greedy) == generator.complete(asked, greedy)
+        drawn = other.complete(requests_for(TEXTS), SAMPLING)
+        assert other.complete(requests_for(TEXTS[::-1]), SAMPLING)[::-1] == drawn
+        assert len({completion.text for completion in drawn}) == len(TEXTS)
+    finally:
+        engine.close()

@@ -155,6 +155,20 @@ def test_workers_do_not_show_and_nothing_is_asked_twice(tmp_path: Path, tiny: Pa
         assert path.read_bytes() == (tmp_path / "b" / relative).read_bytes()
 
 
+def test_recorded_completions_give_the_same_bytes(
+    answered: Manifest, tmp_path: Path, tiny: Path
+) -> None:
+    given = answered.workspace / "synthesis/synthetic/math/answers.jsonl"
+    settings = {"n": 3, "procedural": procedural(6), "generator": {"answers": str(given)}}
+    again = run(recipe_for(tmp_path, tiny, workspace="again", **settings), workers=2).manifest
+    assert documents_of(again) == documents_of(answered)
+    recorded = again.workspace / "synthesis/synthetic/math/answers.jsonl"
+    assert recorded.read_bytes() == given.read_bytes()
+    for receipt in (again.workspace / "store/synthetic/math/solutions").rglob("receipt.json"):
+        value = json.loads(receipt.read_text())["value"]
+        assert value["handed_over"] == value["requests"] > 0
+
+
 class _InterruptedError(Exception):
     """What ends a run in the middle."""
 
