@@ -26,7 +26,7 @@ from benchmarks.usage import cpu_seconds
 from stages.synthesize.grading import Grade, grade
 from stages.synthesize.sandbox import LEVELS, Limits, Sandbox, SandboxError
 from stages.synthesize.self_test import escapes
-from stages.synthesize.source_code import unknown_names
+from stages.synthesize.source_code import parsed, unknown_names
 
 ROOT = Path(__file__).parents[1]
 HUMAN_EVAL = ROOT / "data" / "sample" / "benchmarks" / "HumanEval.jsonl.gz"
@@ -64,7 +64,7 @@ def mbpp(path: Path) -> list[Job]:
     the functions that it defines, also where these have the names of built-in ones."""
     jobs = []
     for problem in _read(path):
-        tree = ast.parse(problem["code"])
+        tree = parsed(problem["code"])
         imports = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
         defined = {n.name for n in tree.body if isinstance(n, ast.FunctionDef)}
         setup = "\n".join([*map(ast.unparse, imports), problem["test_setup_code"]])
@@ -78,7 +78,7 @@ def mbpp(path: Path) -> list[Job]:
 
 def _called(source: str) -> list[str]:
     """Names that are called in a program."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    calls = [node for node in ast.walk(parsed(source)) if isinstance(node, ast.Call)]
     return [call.func.id for call in calls if isinstance(call.func, ast.Name)]
 
 
