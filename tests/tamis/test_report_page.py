@@ -30,7 +30,7 @@ STAGES = {
     "near_dedupe": None,
     "domain": None,
     "decontaminate": {"benchmarks": {"humaneval": {"path": "HumanEval.jsonl"}}},
-    "tokenize": {"tokenizer": "qwen"},
+    "tokenize": {"vocabulary_size": 1024, "train_bytes": 100_000},
     "balance": {"by": ["source"], "weights": {"mirror": 0.5}},
 }
 
