@@ -45,7 +45,7 @@ class RewardTraining(StageConfig):
         about="Tasks of reasoning-gym whose worked solutions are corrupted",
         min_length=1,
     )
-    procedural: int = setting(2400, about="Procedural problems", ge=10)
+    procedural: int = setting(1800, about="Procedural problems", ge=10)
     faults: int = setting(3, about="Wrong solutions of each procedural problem", ge=1)
     vocabulary_size: int = setting(
         512, about="Tokens of its byte-level tokenizer, digits apart", ge=300
