@@ -15,7 +15,7 @@ build_options = --engine $(ENGINE) \
 	$(if $(RAY_ADDRESS),--address $(RAY_ADDRESS)) \
 	$(if $(filter vllm,$(LLM)),--set stages.quality.judge.engine=vllm)
 
-.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling install install-dev bubblewrap vllm clean
+.PHONY: corpus sample models plan train report test test-all lint bench bench-ingest bench-language bench-heuristics bench-dedupe bench-decontaminate bench-pipeline bench-growth bench-scaling bench-ledger-diff bench-manifest bench-synthesis bench-report install install-dev bubblewrap vllm clean
 
 corpus: $(STAMP) $(if $(filter recipes/sample.yaml,$(RECIPE)),sample) $(if $(filter vllm,$(LLM)),vllm)
 	$(if $(filter vllm,$(LLM)),TAMIS_VLLM_PYTHON=$(abspath $(VLLM_VENV))/bin/python )$(BIN)/tamis build $(RECIPE) $(build_options)
@@ -47,13 +47,32 @@ bench-ingest bench-language bench-heuristics bench-dedupe bench-pipeline: bench-
 
 # decon, a peer, is compared where .venv-decon has it: see docs/decontaminate.md
 bench-decontaminate: $(DEV_STAMP) sample
-	$(BIN)/python -m benchmarks.decontaminate
-	$(BIN)/python -m benchmarks.contamination
+	$(BIN)/python -m benchmarks.decontaminate $(if $(wildcard .venv-decon/bin/python),--decon .venv-decon/bin/python)
+	$(BIN)/python -m benchmarks.contamination --no-peers --oracle
 
 # 10 million documents: about 10 GB of text made, 20 GB of disk, 8 GB of memory
 bench-growth: $(DEV_STAMP)
 	mkdir -p build
 	$(BIN)/python -m benchmarks.growth --json build/growth.json --plot docs/plots/dedupe-growth.svg
+
+# two ledgers of 100 million rows: 8 GB of disk, 2 GB of memory
+bench-ledger-diff: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.ledger_diff
+
+# the manifest of a million parts: 1 GB of disk
+bench-manifest: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.manifest
+
+# programs a second in the sandbox, verdicts on labelled answers, the reward model's report card
+bench-synthesis: $(DEV_STAMP) sample
+	$(BIN)/python -m benchmarks.sandbox
+	$(BIN)/python -m benchmarks.answers
+	$(BIN)/python -m benchmarks.reward prepare
+	$(BIN)/python -m trainer.reward build/reward/solutions.arrow --out build/reward/trained
+	$(BIN)/python -m benchmarks.reward measure
+
+bench-report: $(DEV_STAMP)
+	$(BIN)/python -m benchmarks.report
 
 bench-scaling: $(DEV_STAMP)
 	$(BIN)/python -m benchmarks.scaling
