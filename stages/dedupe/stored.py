@@ -42,8 +42,11 @@ def save(path: Path, array: Array) -> None:
     array = np.ascontiguousarray(array)
     header = io.BytesIO()
     npy.write_array_header_1_0(header, npy.header_data_from_array_1_0(array))
-    words = np.zeros(-(-array.nbytes // 8), np.uint64)
-    words.view(np.uint8)[: array.nbytes] = array.reshape(-1).view(np.uint8)
+    if array.itemsize == 8:
+        words = array.reshape(-1).view(np.uint64)
+    else:  # filled up to whole words
+        words = np.zeros(-(-array.nbytes // 8), np.uint64)
+        words.view(np.uint8)[: array.nbytes] = array.reshape(-1).view(np.uint8)
     sums = _checksums(words, _FACTORS, _seed(header.getvalue()))
     with path.open("wb") as file:
         for piece in (header.getbuffer(), words.data, sums.data):
