@@ -129,11 +129,13 @@ def test_faults_name_their_cure(tiny: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_vllm_goes_on_as_transformers_does(tiny: Path, generator: Generator) -> None:
+def test_vllm_goes_on_as_transformers_does(tmp_path: Path) -> None:
     interpreter = os.environ.get("TAMIS_VLLM_PYTHON")
     if not interpreter and find_spec("vllm") is None:
         pytest.skip("no vLLM: `make vllm`, and TAMIS_VLLM_PYTHON names its Python")
-    settings = GeneratorSettings("vllm", "float32", max_prompt=200, max_tokens=8)
+    tiny = write_tiny_model(tmp_path, heads=2)
+    generator = Generator(open_generator_engine(SETTINGS, tiny), tiny, SETTINGS.max_prompt)
+    settings = GeneratorSettings("vllm", "float32", max_prompt=200, max_tokens=12)
     engine = open_generator_engine(settings, tiny, interpreter)
     try:
         other = Generator(engine, tiny, settings.max_prompt)
