@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.long_list import is_elsewhere
@@ -117,6 +117,7 @@ def counts(draw: st.DrawFn) -> dict[str, Any]:
     return found
 
 
+@settings(deadline=None)
 @given(st.lists(counts(), min_size=2, max_size=8), st.data())
 def test_sums_of_sums_are_sums(parts: list[dict[str, Any]], data: st.DataObject) -> None:
     at = data.draw(st.integers(1, len(parts) - 1))
@@ -124,6 +125,7 @@ def test_sums_of_sums_are_sums(parts: list[dict[str, Any]], data: st.DataObject)
     assert merge_counts(halves, 2) == merge_counts(parts, 2)
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.integers(0, 2**40), max_size=20), packed=st.integers(1, 7))
 def test_the_list_of_files_is_what_was_added(
     rows: list[int], packed: int, tmp_path_factory: pytest.TempPathFactory

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifests.schema import KEEP
@@ -133,6 +133,7 @@ def test_how_documents_are_split_does_not_matter(
 NOTICED = st.lists(st.dictionaries(st.integers(0, 9), st.booleans()), max_size=12)
 
 
+@settings(deadline=None)
 @given(NOTICED, st.integers(1, 4))
 def test_counts_are_those_of_a_plain_count(documents: list[dict[int, bool]], size: int) -> None:
     """Documents as the n-grams they hold, and whether with the item."""

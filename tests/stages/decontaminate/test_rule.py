@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.decontaminate.rule import guilty, least_ratio
@@ -19,6 +19,7 @@ def judged(
     return bool(guilty(np.array([lcs]), np.array([item_words]), share, mode, 13, ratio)[0])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(13, 80), st.integers(13, 80))
 def test_paper_mode_is_the_sentence_of_the_report(lcs: int, item: int, document: int) -> None:
     expected = lcs >= 13 and 10 * lcs >= 6 * min(item, document)
