@@ -1,4 +1,4 @@
-"""From the bytes of an HTML page to its text. Runs in a child process: see ``sandbox.py``."""
+"""From the bytes of an HTML page to its text, in a child process: see ``extractor_process.py``."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ from pipeline.source import Ingest, InputFile
 from pipeline.stage import split_config
 from pipeline.task import Json, Task, TaskRun
 from stages.ingest.config import IngestConfig, SourceConfig, file_format, is_excluded
+from stages.ingest.extractor_process import Extractor
 from stages.ingest.jsonl import read_jsonl
 from stages.ingest.parquet import read_parquet
 from stages.ingest.record import Outcome, Page
-from stages.ingest.sandbox import Extractor
 from stages.ingest.text import read_text
 from stages.ingest.warc import read_warc
 from stages.ingest.write import DocumentsWriter

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from stages.ingest import sandbox
+from stages.ingest import extractor_process
+from stages.ingest.extractor_process import BATCH_PAGES, Extractor
 from stages.ingest.record import Found, Outcome, Page, Quarantined
-from stages.ingest.sandbox import BATCH_PAGES, Extractor
 
 MEMORY = 4_000_000_000
 SLOW = b"<div>" * 5_000 + b"slow" + b"</div>" * 5_000
@@ -154,8 +154,8 @@ def test_the_error_after_two_kills_names_the_page(monkeypatch: Any) -> None:
 
 
 def test_a_page_that_crashes_the_process_costs_only_itself(monkeypatch: Any) -> None:
-    boot, main = sandbox._BOOT.split("from stages")
-    monkeypatch.setattr(sandbox, "_BOOT", f"{boot}{CRASHING}from stages{main}")
+    boot, main = extractor_process._BOOT.split("from stages")
+    monkeypatch.setattr(extractor_process, "_BOOT", f"{boot}{CRASHING}from stages{main}")
     names = ["one", "a segfault", "two", "three", "another segfault"]
     found = extracted([page(name) for name in names])
     crash = "extraction_crash"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.ingest.extractor_process import BATCH_PAGES, Extractor
 from stages.ingest.record import Found, Outcome, Page, Quarantined, Skipped
-from stages.ingest.sandbox import BATCH_PAGES, Extractor
 
 MEMORY = 4_000_000_000
 GOOD = b"<html><body><main><p>A good page.</p></main></body></html>"
