@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from pipeline.task import Json
 from stages.synthesize.diversity import Fault
-
-Json = Any
+from stages.synthesize.json_lines import read_lines, write_lines
 
 CANDIDATES_FILE = "candidates.jsonl"
 
@@ -30,14 +28,11 @@ class Candidate:
 
 def write_candidates(path: Path, candidates: list[Candidate]) -> None:
     """Writes one candidate a line."""
-    lines = [json.dumps(asdict(candidate), sort_keys=True) + "\n" for candidate in candidates]
-    path.write_text("".join(lines), encoding="utf-8")
+    write_lines(path, map(asdict, candidates))
 
 
 def read_candidates(path: Path) -> Iterator[Candidate]:
     """The candidates of a file, in order."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            content = json.loads(line)
-            fault = content.pop("fault")
-            yield Candidate(**content, fault=None if fault is None else Fault(**fault))
+    for content in read_lines(path):
+        fault = content.pop("fault")
+        yield Candidate(**content, fault=None if fault is None else Fault(**fault))

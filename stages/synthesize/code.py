@@ -12,7 +12,6 @@ from pipeline.stage import StageConfig
 from pipeline.task import Json, Receipt, Task
 from stages.synthesize.candidates import CANDIDATES_FILE
 from stages.synthesize.code_config import TASK, CodeConfig
-from stages.synthesize.code_samples import SOLUTIONS_FILE
 from stages.synthesize.code_seeds import FUNCTIONS_FILE, TEMPLATES
 from stages.synthesize.completions import (
     ANSWERS_FILE,
@@ -22,8 +21,10 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
-from stages.synthesize.prompts import load_template
+from stages.synthesize.prompts import template_checksums
 from stages.synthesize.reward_rounds import Rewarded, reward_rounds
+from stages.synthesize.rewards import SOLUTIONS_FILE
+from stages.synthesize.seed_parts import seed_tasks
 
 _HERE = "stages.synthesize"
 
@@ -41,7 +42,10 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         """Functions of parts; those that can be tested; completions; verdicts; documents."""
         config = self.config
         prepare = prepare_tasks(corpus, config.generator)
-        receipts = yield [*prepare, *self._functions(corpus), *self._tasks(corpus)]
+        functions = seed_tasks(
+            corpus, config.seeds, f"{_HERE}.code_seeds:functions_of_part", "functions"
+        )
+        receipts = yield [*prepare, *functions, *self._tasks(corpus)]
         prepared = receipts[0].path("model") if prepare else None
         found = receipts[len(prepare) :]
         asked = [found.pop()] if config.tasks else []
@@ -58,10 +62,8 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             )
             completions += made
             verified += yield self._verify(corpus, requests, made)
-        rewarded = Rewarded()
-        if config.reward is not None:
-            files = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
-            rewarded = yield from reward_rounds(corpus, config.reward, files)
+        solutions = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
+        rewarded = yield from reward_rounds(corpus, config.reward, solutions)
         documents, answers = yield [
             self._write(corpus, verified, rewarded),
             answers_task(corpus, completions),
@@ -72,31 +74,6 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             {f"synthesis/{corpus.stage}/answers.jsonl": answers.path(ANSWERS_FILE)},
         )
 
-    def _functions(self, corpus: Corpus) -> list[Task]:
-        seeds = self.config.seeds
-        if seeds is None:
-            return []
-        missing = set(seeds.sources) - ({*corpus.recipe["sources"]} - {corpus.stage})
-        if missing:
-            raise ValueError(
-                f"seeds.sources: there is no source `{min(missing)}` to take functions from."
-                f" Sources: {', '.join(corpus.recipe['sources'])}."
-            )
-        return [
-            corpus.task(
-                f"{_HERE}.code_seeds:functions_of_part",
-                "functions",
-                {
-                    "view": corpus.view(part),
-                    "source": part.source,
-                    "seeds": seeds.model_dump(mode="json"),
-                },
-                documents=part.rows,
-            )
-            for part in corpus.parts
-            if not seeds.sources or part.source in seeds.sources
-        ]
-
     def _tasks(self, corpus: Corpus) -> list[Task]:
         tasks = self.config.tasks
         if tasks is None:
@@ -105,7 +82,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         arguments = {
             "count": tasks.count,
             "sha256": file.sha256,
-            "templates": _templates(TASK),
+            "templates": template_checksums([TEMPLATES[TASK]]),
             "chunk": self.config.generator.chunk,
         }
         return [
@@ -119,13 +96,14 @@ class CodeSynthesis(Synthesis[CodeConfig]):
 
     def _seeded(self, corpus: Corpus, function: str, **files: Sequence[Receipt]) -> Task:
         """A task that reads the ``functions.jsonl`` of earlier ones."""
-        assert self.config.seeds is not None
+        seeds = self.config.seeds
+        assert seeds is not None
         arguments: dict[str, Json] = {
             name: [receipt.path(FUNCTIONS_FILE) for receipt in receipts]
             for name, receipts in files.items()
         }
-        arguments["seeds"] = self.config.seeds.model_dump(mode="json")
-        arguments["templates"] = _templates(*self.config.seeds.make)
+        arguments["seeds"] = seeds.model_dump(mode="json")
+        arguments["templates"] = template_checksums(TEMPLATES[made] for made in seeds.make)
         arguments["chunk"] = self.config.generator.chunk
         return corpus.task(f"{_HERE}.code_seeds:{function}", function.split("_")[0], arguments)
 
@@ -157,13 +135,10 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         ]
 
     def _write(self, corpus: Corpus, verified: Sequence[Receipt], rewarded: Rewarded) -> Task:
-        reward = self.config.reward
         arguments = {
             "source": corpus.stage,
             "candidates": [receipt.path(CANDIDATES_FILE) for receipt in verified],
-            "rewards": list(rewarded.files),
-            "reward": reward
-            and {"model": rewarded.model, "top_k": reward.top_k, "minimum": reward.minimum},
+            **rewarded.choosing(),
             "diversity": self.config.diversity.model_dump(mode="json"),
             "part_bytes": self.config.part_bytes,
         }
@@ -187,7 +162,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
         return {
             "models": {
                 "generator": about_generator(corpus, self.config.generator),
-                **({"reward": rewarded.model} if rewarded.model else {}),
+                **rewarded.models(),
             },
             "sandbox": sorted(levels),
             "seeds": {
@@ -204,8 +179,3 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             ],
             "tests": dict(sorted(tests.items())),
         }
-
-
-def _templates(*made: str) -> dict[str, str]:
-    """The checksums of templates, so that another wording asks anew."""
-    return {TEMPLATES[one]: load_template(TEMPLATES[one]).sha256 for one in made}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,15 +32,15 @@ from stages.synthesize.completions import Sample, samples_of
 from stages.synthesize.diversity import Fault
 from stages.synthesize.documents import written
 from stages.synthesize.functions import Function, normalized, pure_function, with_docstring
+from stages.synthesize.json_lines import write_lines
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import SYNTHESIS, provenance, step
 from stages.synthesize.ranking import choose
-from stages.synthesize.rewards import read_rewards
+from stages.synthesize.rewards import SOLUTIONS_FILE, read_rewards
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 from stages.synthesize.verification import verify_tests
 
 _FENCE = re.compile(r"^```.*$", re.MULTILINE)
-SOLUTIONS_FILE = "solutions.jsonl"
 _MOST_CUTS = 40
 
 
@@ -89,8 +88,7 @@ def _write_solutions(path: Path, samples: Sequence[Sample], candidates: Sequence
         for sample, candidate in zip(samples, candidates, strict=True)
         if candidate.fault is None
     ]
-    path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in lines))
-    return len(lines)
+    return write_lines(path, lines)
 
 
 def write_code(run: TaskRun) -> Json:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import heapq
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 from pipeline.corpus import open_view
 from pipeline.fingerprint import fingerprint
@@ -24,6 +22,7 @@ from stages.synthesize.code_config import (
     SandboxConfig,
 )
 from stages.synthesize.functions import Function, pure_functions
+from stages.synthesize.json_lines import given_lines, read_lines, write_lines
 from stages.synthesize.prompts import load_template
 from stages.synthesize.requests import Request, write_requests
 from stages.synthesize.sandbox import Limits, Sandbox
@@ -62,7 +61,7 @@ def functions_of_part(run: TaskRun) -> Json:
                 "function": asdict(function),
             }
     places = heapq.nsmallest(_SPARE * config.count, found)
-    _write(run.output / FUNCTIONS_FILE, [found[place] for place in places])
+    write_lines(run.output / FUNCTIONS_FILE, [found[place] for place in places])
     return {"functions": len(found)}
 
 
@@ -72,13 +71,13 @@ def rank_functions(run: TaskRun) -> Json:
     config = FunctionSeedsConfig(**run.arguments["seeds"])
     found: dict[str, dict[str, Json]] = {}
     for path in run.arguments["functions"]:
-        for seed in _read(run.path(path)):
+        for seed in read_lines(run.path(path)):
             other = found.setdefault(seed["function"]["source"], seed)
             found[seed["function"]["source"]] = min(seed, other, key=_place)
     ranked = sorted(found.values(), key=_place)[: _SPARE * config.count]
     size = max(_FEWEST, min(_MOST, -(-len(ranked) // _FILES)))
     for number, begin in enumerate(range(0, len(ranked), size)):
-        _write(run.output / f"functions-{number:05d}.jsonl", ranked[begin : begin + size])
+        write_lines(run.output / f"functions-{number:05d}.jsonl", ranked[begin : begin + size])
     return {"functions": len(found), "candidates": len(ranked)}
 
 
@@ -89,32 +88,22 @@ def test_functions(run: TaskRun) -> Json:
     config = SandboxConfig(**run.arguments["sandbox"])
     sandbox = shared_sandbox(config.weakest)
     tested = []
-    candidates = _read(run.path(run.arguments["candidates"]))
+    candidates = read_lines(run.path(run.arguments["candidates"]))
     for seed in candidates:
         cases = _testing_cases(sandbox, function_of(seed["function"]), tests, config.limits)
         if cases:
             tested.append({**seed, "cases": [asdict(case) for case in cases]})
-    _write(run.output / FUNCTIONS_FILE, tested)
+    write_lines(run.output / FUNCTIONS_FILE, tested)
     return {"tried": len(candidates), "testable": len(tested), "level": sandbox.level}
 
 
 def request_functions(run: TaskRun) -> Json:
     """Takes the first functions that can be tested, and writes the requests."""
     config = FunctionSeedsConfig(**run.arguments["seeds"])
-    tested = [seed for path in run.arguments["tested"] for seed in _read(run.path(path))]
+    tested = [seed for path in run.arguments["tested"] for seed in read_lines(run.path(path))]
     chosen = tested[: config.count]
     asked = write_requests(run.output, _requests(chosen, config), run.arguments["chunk"])
     return {"seeds": len(chosen), "requests": asked}
-
-
-def _read(path: Path) -> list[dict[str, Json]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
-
-
-def _write(path: Path, seeds: Iterable[dict[str, Json]]) -> None:
-    lines = [json.dumps(seed, sort_keys=True) + "\n" for seed in seeds]
-    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _place(seed: dict[str, Json]) -> str:
@@ -158,14 +147,9 @@ def tasks_of_file(run: TaskRun) -> Json:
     """Writes a request for each task of a file (location ``tasks``). Raises ValueError naming file
     and line of what is no task."""
     path = Path(run.locations["tasks"])
-    count = run.arguments["count"]
-    requests: list[Request] = []
-    with _opened(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if count is not None and len(requests) == count:
-                break
-            if line.strip():
-                requests.append(_task(line, f"{path.name}:{number}", run.arguments["sha256"]))
+    sha256 = run.arguments["sha256"]
+    given = given_lines(path, run.arguments["count"])
+    requests = [_task(line, place, sha256) for place, line in given]
     asked = write_requests(run.output, requests, run.arguments["chunk"])
     return {"seeds": asked, "requests": asked}
 
@@ -185,9 +169,3 @@ def _task(line: str, place: str, sha256: str) -> Request:
     seed = {"kind": "file", "id": place, "source": place.split(":")[0], "sha256": sha256}
     about = {"made": TASK, "seed": seed, "task": text, "name": name, "tests": tests}
     return Request(f"{TASK}/{place}", load_template(TEMPLATES[TASK]).messages(task=text), about)
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")

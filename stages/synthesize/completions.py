@@ -18,6 +18,7 @@ from pipeline.corpus import Corpus
 from pipeline.task import Json, Receipt, Resources, Task, TaskRun
 from stages.models import asked_locations, conversion_tasks
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
+from stages.synthesize.json_lines import read_lines, write_lines
 from stages.synthesize.requests import Request, read_requests
 
 if TYPE_CHECKING:
@@ -133,10 +134,8 @@ def complete_requests(run: TaskRun) -> Json:
         )
         completed = generator.complete(missing, sampling)
         known.update((r.key, made) for r, made in zip(missing, completed, strict=True))
-    with (run.output / COMPLETIONS_FILE).open("w", encoding="utf-8") as file:
-        for request in requests:
-            line = {"key": request.key, **asdict(known[request.key])}
-            file.write(json.dumps(line, sort_keys=True) + "\n")
+    lines = [{"key": request.key, **asdict(known[request.key])} for request in requests]
+    write_lines(run.output / COMPLETIONS_FILE, lines)
     tokens = sum(known[request.key].tokens for request in missing)
     return {
         "requests": len(requests),
@@ -194,7 +193,7 @@ def samples_arguments(
 def samples_of(run: TaskRun, arguments: Mapping[str, Json] | None = None) -> Iterator[Sample]:
     """The samples that a task's arguments (or others) name, by request, then sample."""
     named = run.arguments if arguments is None else arguments
-    files = [_read_lines(run.path(path)) for path in named["completions"]]
+    files = [read_lines(run.path(path)) for path in named["completions"]]
     for row, request in enumerate(read_requests(run.path(named["requests"]))):
         for sample, lines in enumerate(files):
             yield Sample(request, sample, **lines[row])
@@ -211,19 +210,12 @@ def answers_task(corpus: Corpus, completions: Sequence[Receipt]) -> Task:
 
 def write_answers(run: TaskRun) -> Json:
     """Writes ``answers.jsonl``."""
-    lines = {}
+    answers: dict[str, dict[str, Json]] = {}
     for path in run.arguments["completions"]:
-        for record in _read_lines(run.path(path)):
-            lines[record["key"]] = json.dumps(record, sort_keys=True) + "\n"
-    text = "".join(lines[key] for key in sorted(lines))
-    (run.output / ANSWERS_FILE).write_text(text, encoding="utf-8")
-    return {"answers": len(lines)}
+        answers.update((record["key"], record) for record in read_lines(run.path(path)))
+    ordered = [answers[key] for key in sorted(answers)]
+    return {"answers": write_lines(run.output / ANSWERS_FILE, ordered)}
 
 
 def _request_files(requests: Receipt) -> list[str]:
     return sorted(name for name in requests.files if name.startswith("requests-"))
-
-
-def _read_lines(path: Path) -> list[dict[str, Json]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]

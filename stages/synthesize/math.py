@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from pydantic import model_validator
 
@@ -22,15 +22,19 @@ from stages.synthesize.completions import (
 )
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.diversity import DiversityConfig
+from stages.synthesize.evolution import TEMPLATES as WAYS
 from stages.synthesize.evolution import EvolutionConfig
 from stages.synthesize.problems import PROBLEMS_FILE
 from stages.synthesize.procedural import ProceduralConfig
+from stages.synthesize.prompts import template_checksums
+from stages.synthesize.questions import SOLUTION
 from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.reward_rounds import Rewarded, reward_rounds
-from stages.synthesize.seeds import SEEDS_FILE, CorpusSeedsConfig, ProblemFileConfig
-from stages.synthesize.solutions import SOLUTIONS_FILE
+from stages.synthesize.rewards import SOLUTIONS_FILE
+from stages.synthesize.seed_parts import seed_tasks
+from stages.synthesize.seeds import SEEDS_FILE, TEMPLATES, CorpusSeedsConfig, ProblemFileConfig
 
-_Rounds = Generator[list[Task], list[Receipt], Any]
+_HERE = "stages.synthesize"
 
 
 class MathConfig(StageConfig):
@@ -107,7 +111,7 @@ class MathSynthesis(Synthesis[MathConfig]):
         """Seeds; passages, questions and evolved problems; solutions; verdicts; documents."""
         config = self.config
         given = self._given(corpus)
-        seeds = self._candidates(corpus)
+        seeds = seed_tasks(corpus, config.seeds, f"{_HERE}.seeds:candidates_of_part", "candidates")
         prepare = prepare_tasks(corpus, config.generator)
         receipts = yield [*prepare, *given, *seeds]
         prepared = receipts[0].path("model") if prepare else None
@@ -122,9 +126,7 @@ class MathSynthesis(Synthesis[MathConfig]):
         completions += solved
         verified = yield self._verify(corpus, gathered, solved)
         solutions = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
-        rewarded = Rewarded()
-        if config.reward is not None:
-            rewarded = yield from reward_rounds(corpus, config.reward, solutions)
+        rewarded = yield from reward_rounds(corpus, config.reward, solutions)
         documents, answers = yield [
             self._write(corpus, gathered, solutions, rewarded),
             answers_task(corpus, completions),
@@ -138,10 +140,9 @@ class MathSynthesis(Synthesis[MathConfig]):
     def _given(self, corpus: Corpus) -> list[Task]:
         """Tasks that write problems which need no model."""
         tasks = []
-        here = "stages.synthesize"
         if self.config.procedural is not None:
             arguments = self.config.procedural.model_dump(mode="json")
-            tasks.append(corpus.task(f"{here}.procedural:make_problems", "procedural", arguments))
+            tasks.append(corpus.task(f"{_HERE}.procedural:make_problems", "procedural", arguments))
         if self.config.problems is not None:
             file = corpus.externals[self.config.problems.path]
             arguments = {
@@ -150,40 +151,13 @@ class MathSynthesis(Synthesis[MathConfig]):
             }
             tasks.append(
                 corpus.task(
-                    f"{here}.seeds:problems_of_file",
+                    f"{_HERE}.seeds:problems_of_file",
                     "problems",
                     arguments,
                     locations={"problems": file.location},
                 )
             )
         return tasks
-
-    def _candidates(self, corpus: Corpus) -> list[Task]:
-        """Tasks that look for seeds, a part each."""
-        seeds = self.config.seeds
-        if seeds is None:
-            return []
-        known = corpus.recipe["sources"]
-        for source in seeds.sources:
-            if source not in known or source == corpus.stage:
-                raise ValueError(
-                    f"seeds.sources: there is no source `{source}` to take seeds from. Sources:"
-                    f" {', '.join(name for name in known if name != corpus.stage)}."
-                )
-        return [
-            corpus.task(
-                "stages.synthesize.seeds:candidates_of_part",
-                "candidates",
-                {
-                    "view": corpus.view(part),
-                    "source": part.source,
-                    "seeds": seeds.model_dump(mode="json"),
-                },
-                documents=part.rows,
-            )
-            for part in corpus.parts
-            if not seeds.sources or part.source in seeds.sources
-        ]
 
     def _written(
         self,
@@ -202,18 +176,18 @@ class MathSynthesis(Synthesis[MathConfig]):
             arguments = {
                 "candidates": [receipt.path(SEEDS_FILE) for receipt in candidates],
                 "seeds": config.seeds.model_dump(mode="json"),
+                "templates": template_checksums(TEMPLATES[made] for made in config.seeds.make),
                 "chunk": chunk,
             }
-            asked.append(corpus.task("stages.synthesize.seeds:choose_seeds", "written", arguments))
+            asked.append(corpus.task(f"{_HERE}.seeds:choose_seeds", "written", arguments))
         if config.evolve is not None:
             arguments = {
                 "problems": [receipt.path(PROBLEMS_FILE) for receipt in problems],
                 "evolution": config.evolve.model_dump(mode="json"),
+                "templates": template_checksums(WAYS[way] for way in config.evolve.ways),
                 "chunk": chunk,
             }
-            asked.append(
-                corpus.task("stages.synthesize.evolution:evolution_requests", "evolved", arguments)
-            )
+            asked.append(corpus.task(f"{_HERE}.evolution:evolution_requests", "evolved", arguments))
         where: dict[str, list[dict[str, Json]]] = {"written": [], "evolved": []}
         completions: list[Receipt] = []
         if not asked:
@@ -239,9 +213,10 @@ class MathSynthesis(Synthesis[MathConfig]):
             "diversity": self.config.diversity.model_dump(mode="json"),
             "model": about_generator(corpus, self.config.generator),
             "writing": self.config.writing.model_dump(mode="json"),
+            "templates": template_checksums([SOLUTION]),
             "chunk": self.config.generator.chunk,
         }
-        return corpus.task("stages.synthesize.questions:gather_problems", "gathered", arguments)
+        return corpus.task(f"{_HERE}.questions:gather_problems", "gathered", arguments)
 
     def _verify(self, corpus: Corpus, gathered: Receipt, solved: Sequence[Receipt]) -> list[Task]:
         about = {
@@ -250,27 +225,22 @@ class MathSynthesis(Synthesis[MathConfig]):
             "sampling": self.config.sampling.model_dump(mode="json"),
         }
         return [
-            corpus.task(
-                "stages.synthesize.solutions:verify_solutions", "verified", {**named, **about}
-            )
+            corpus.task(f"{_HERE}.solutions:verify_solutions", "verified", {**named, **about})
             for named in samples_arguments(gathered, solved, self.config.n)
         ]
 
     def _write(
         self, corpus: Corpus, gathered: Receipt, solutions: Sequence[str], rewarded: Rewarded
     ) -> Task:
-        reward = self.config.reward
         arguments = {
             "source": corpus.stage,
             "candidates": gathered.path(CANDIDATES_FILE),
             "solutions": list(solutions),
-            "rewards": list(rewarded.files),
-            "reward": reward
-            and {"model": rewarded.model, "top_k": reward.top_k, "minimum": reward.minimum},
+            **rewarded.choosing(),
             "diversity": self.config.diversity.model_dump(mode="json"),
             "part_bytes": self.config.part_bytes,
         }
-        return corpus.task("stages.synthesize.choice:write_documents", "documents", arguments)
+        return corpus.task(f"{_HERE}.choice:write_documents", "documents", arguments)
 
     def _record(
         self,
@@ -289,7 +259,7 @@ class MathSynthesis(Synthesis[MathConfig]):
         return {
             "models": {
                 "generator": about_generator(corpus, self.config.generator),
-                **({"reward": rewarded.model} if rewarded.model else {}),
+                **rewarded.models(),
             },
             "problems": {
                 "given": gathered.value["given"],

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-Json = Any
+from pipeline.task import Json
+from stages.synthesize.json_lines import read_lines, write_lines
 
 PROBLEMS_FILE = "problems.jsonl"
 
@@ -29,15 +28,12 @@ class Problem:
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> int:
     """Writes one problem a line; returns how many."""
-    lines = [json.dumps(asdict(problem), sort_keys=True) + "\n" for problem in problems]
-    path.write_text("".join(lines), encoding="utf-8")
-    return len(lines)
+    return write_lines(path, map(asdict, problems))
 
 
 def read_problems(path: Path) -> list[Problem]:
     """The problems of a file, in order."""
-    with path.open(encoding="utf-8") as lines:
-        return [problem_of(json.loads(line)) for line in lines]
+    return [problem_of(content) for content in read_lines(path)]
 
 
 def problem_of(content: Mapping[str, Json]) -> Problem:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-Json = Any
+from pipeline.task import Json
+from stages.synthesize.json_lines import read_lines, write_lines
 
 
 @dataclass(frozen=True)
@@ -26,22 +25,20 @@ def write_requests(folder: Path, requests: Iterable[Request], chunk: int) -> int
     """Writes ``requests-00000.jsonl`` …, ``chunk`` lines each; returns how many requests."""
     remaining, written = iter(requests), 0
     for number in range(1 << 30):
-        lines = [_line(request) for request in islice(remaining, chunk)]
-        if not lines:
+        contents = [_content(request) for request in islice(remaining, chunk)]
+        if not contents:
             break
-        name = f"requests-{number:05d}.jsonl"
-        (folder / name).write_text("".join(lines), encoding="utf-8")
-        written += len(lines)
+        written += write_lines(folder / f"requests-{number:05d}.jsonl", contents)
     return written
 
 
 def read_requests(path: Path) -> list[Request]:
     """The requests of one file, in order."""
-    with path.open(encoding="utf-8") as lines:
-        read = [json.loads(line) for line in lines]
-    return [Request(line["id"], tuple(line["messages"]), line["about"]) for line in read]
+    return [
+        Request(content["id"], tuple(content["messages"]), content["about"])
+        for content in read_lines(path)
+    ]
 
 
-def _line(request: Request) -> str:
-    content = {"id": request.id, "messages": list(request.messages), "about": dict(request.about)}
-    return json.dumps(content, sort_keys=True) + "\n"
+def _content(request: Request) -> dict[str, Json]:
+    return {"id": request.id, "messages": list(request.messages), "about": dict(request.about)}

@@ -16,18 +16,36 @@ from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE
 @dataclass(frozen=True)
 class Rewarded:
     """Rewards files in the order of the solutions files; what provenance says of the model; what
-    the manifest says of it: where it was trained here, its report card."""
+    the manifest says of it: where it was trained here, its report card. Without ``config`` nothing
+    was asked."""
 
+    config: RewardConfig | None = None
     files: Sequence[str] = ()
     model: dict[str, Json] = field(default_factory=dict)
     record: dict[str, Json] = field(default_factory=dict)
 
+    def choosing(self) -> dict[str, Json]:
+        """Arguments of the task that writes documents: ``rewards``, the files, and ``reward``, by
+        which it chooses (None: it keeps all)."""
+        reward = self.config and {
+            "model": self.model,
+            "top_k": self.config.top_k,
+            "minimum": self.config.minimum,
+        }
+        return {"rewards": list(self.files), "reward": reward}
+
+    def models(self) -> dict[str, Json]:
+        """The model by its role, for the manifest; empty without one."""
+        return {"reward": self.model} if self.model else {}
+
 
 def reward_rounds(
-    corpus: Corpus, config: RewardConfig, solutions: Sequence[str]
+    corpus: Corpus, config: RewardConfig | None, solutions: Sequence[str]
 ) -> Generator[list[Task], list[Receipt], Rewarded]:
     """Trains the model when none is given, then scores every solutions file (paths in the
-    workspace)."""
+    workspace). Does nothing without ``config``."""
+    if config is None:
+        return Rewarded()
     here = "stages.synthesize.rewarding"
     record, folder = {}, None
     if config.model is None:
@@ -59,4 +77,4 @@ def reward_rounds(
         )
         for path in solutions
     ]
-    return Rewarded([receipt.path(REWARDS_FILE) for receipt in scored], model, record)
+    return Rewarded(config, [receipt.path(REWARDS_FILE) for receipt in scored], model, record)

@@ -25,6 +25,7 @@ from classifiers.reward.conversation import Conversation, write_tokenizer
 from classifiers.reward.engine import Reward, open_reward
 from pipeline.fingerprint import fingerprint, sha256_of_file
 from pipeline.task import Json, TaskRun
+from stages.synthesize.json_lines import read_lines, write_lines
 from stages.synthesize.labelled import (
     PROCEDURAL,
     VERIFIED,
@@ -155,8 +156,8 @@ def score_rewards(run: TaskRun) -> Json:
     Returns how many were scored now, and how many are too long.
     """
     arguments, scoring = run.arguments, run.arguments["scoring"]
-    lines = run.path(arguments["solutions"]).read_text(encoding="utf-8").split("\n")
-    pairs = [(row["prompt"], row["response"]) for row in map(json.loads, filter(None, lines))]
+    solutions = read_lines(run.path(arguments["solutions"]))
+    pairs = [(one["prompt"], one["response"]) for one in solutions]
     keys = [reward_key(arguments["model_sha256"], scoring["system"], *pair) for pair in pairs]
     known: dict[str, float | None] = {}
     if "answers" in run.locations:
@@ -174,9 +175,8 @@ def score_rewards(run: TaskRun) -> Json:
         )
         found = reward.scores(list(missing.values())).tolist()
         known |= {k: None if s != s else s for k, s in zip(missing, found, strict=True)}
-    with (run.output / REWARDS_FILE).open("w", encoding="utf-8") as file:
-        for key in keys:
-            file.write(json.dumps({"key": key, "score": known[key]}) + "\n")
+    rewards = [{"key": key, "score": known[key]} for key in keys]
+    write_lines(run.output / REWARDS_FILE, rewards)
     too_long = sum(known[key] is None for key in keys)
     return {"solutions": len(keys), "scored": len(missing), "too_long": too_long}
 

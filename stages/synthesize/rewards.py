@@ -8,6 +8,8 @@ from pathlib import Path
 from pipeline.fingerprint import fingerprint
 
 MODEL_FOLDER = "model"
+SOLUTIONS_FILE = "solutions.jsonl"
+"""What a reward model is asked about; its lines: ``stages.synthesize.rewarding``."""
 REWARDS_FILE = "rewards.jsonl"
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from pipeline.task import Json, TaskRun
 from stages.kind import Kind, KindConfig
 from stages.sampling import hash_ids
 from stages.synthesize.answers import final_answer
+from stages.synthesize.json_lines import given_lines, read_lines, write_lines
 from stages.synthesize.problems import PROBLEMS_FILE, Problem, write_problems
 from stages.synthesize.prompts import load_template
 from stages.synthesize.requests import Request, write_requests
@@ -73,28 +73,27 @@ def candidates_of_part(run: TaskRun) -> Json:
         if kinds[row] in config.kinds and len(text) >= config.min_characters
     ]
     fits = sorted(fits, key=lambda row: int(hashes[row]))[: config.count]
-    with (run.output / SEEDS_FILE).open("w", encoding="utf-8") as file:
-        for row in fits:
-            seed = {
-                "hash": int(hashes[row]),
-                "id": table["id"][row].as_py().hex(),
-                "source": run.arguments["source"],
-                "locator": table["locator"][row].as_py(),
-                "document_kind": kinds[row],
-                "text": _beginning(texts[row], config.max_characters),
-            }
-            file.write(json.dumps(seed, sort_keys=True) + "\n")
-    return {"candidates": len(fits)}
+    seeds = [
+        {
+            "hash": int(hashes[row]),
+            "id": table["id"][row].as_py().hex(),
+            "source": run.arguments["source"],
+            "locator": table["locator"][row].as_py(),
+            "document_kind": kinds[row],
+            "text": _beginning(texts[row], config.max_characters),
+        }
+        for row in fits
+    ]
+    return {"candidates": write_lines(run.output / SEEDS_FILE, seeds)}
 
 
 def choose_seeds(run: TaskRun) -> Json:
     """Chooses among the candidates of all parts, and writes a request for each seed and each thing
     that is to be made of it."""
     config = CorpusSeedsConfig(**run.arguments["seeds"])
-    candidates = []
-    for path in run.arguments["candidates"]:
-        with run.path(path).open(encoding="utf-8") as lines:
-            candidates += [json.loads(line) for line in lines]
+    candidates = [
+        seed for path in run.arguments["candidates"] for seed in read_lines(run.path(path))
+    ]
     chosen = sorted(candidates, key=lambda seed: (seed["hash"], seed["id"]))[: config.count]
     asked = write_requests(run.output, _requests(chosen, config), run.arguments["chunk"])
     return {"seeds": len(chosen), "candidates": len(candidates), "requests": asked}
@@ -117,13 +116,9 @@ def problems_of_file(run: TaskRun) -> Json:
     config = ProblemFileConfig(path="problems", **run.arguments["problems"])
     path = Path(run.locations["problems"])
     sha256 = run.arguments["sha256"]
-    problems: list[Problem] = []
-    with _opened(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if config.count is not None and len(problems) == config.count:
-                break
-            if line.strip():
-                problems.append(_problem(line, f"{path.name}:{number}", sha256, config))
+    problems = [
+        _problem(line, place, sha256, config) for place, line in given_lines(path, config.count)
+    ]
     return {"problems": write_problems(run.output / PROBLEMS_FILE, problems)}
 
 
@@ -146,12 +141,6 @@ def _problem(line: str, place: str, sha256: str, config: ProblemFileConfig) -> P
         skill=str(record.get(config.skill, "")) if config.skill else "problems",
         seed={"kind": "file", "id": place, "source": place.split(":")[0], "sha256": sha256},
     )
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
 
 
 def _beginning(text: str, limit: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from pipeline.task import Json, TaskRun
 from stages.synthesize.answers import AnswerChecker, final_answer, majority, plain_number
 from stages.synthesize.completions import Sample, samples_of
+from stages.synthesize.json_lines import read_lines, write_lines
 from stages.synthesize.problems import Problem, problem_of
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import provenance, step
 from stages.synthesize.questions import SOLUTION, STATED, unfinished
-
-SOLUTIONS_FILE = "solutions.jsonl"
+from stages.synthesize.rewards import SOLUTIONS_FILE
 
 KNOWN, VOTE = "known_answer", "majority"
 _OPERATION = re.compile(r"[\w)][-+*/^][\w(]")
@@ -56,8 +55,7 @@ def verify_solutions(run: TaskRun) -> Json:
     with AnswerChecker() as checker:
         for _, group in groupby(samples_of(run), key=lambda sample: sample.request.id):
             solutions += _Verifier(run, checker, least).verify(list(group))
-    lines = [json.dumps(asdict(solution), sort_keys=True) + "\n" for solution in solutions]
-    (run.output / SOLUTIONS_FILE).write_text("".join(lines), encoding="utf-8")
+    write_lines(run.output / SOLUTIONS_FILE, map(asdict, solutions))
     passed = sum(solution.reason is None for solution in solutions)
     marks = [s.metadata["synthesis"]["verdict"].get("mark") for s in solutions]
     return {
@@ -71,9 +69,8 @@ def verify_solutions(run: TaskRun) -> Json:
 
 def read_solutions(path: Path) -> Iterator[Solution]:
     """The solutions of a file, in order."""
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield Solution(**json.loads(line))
+    for content in read_lines(path):
+        yield Solution(**content)
 
 
 def trimmed(text: str) -> str:

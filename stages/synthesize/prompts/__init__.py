@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -37,3 +38,9 @@ def load_template(name: str) -> Template:
     raw = resources.files("stages.synthesize.prompts").joinpath(f"{name}.md").read_bytes()
     system, _, user = raw.decode("utf-8").rpartition("\n---\n")
     return Template(name, system.strip(), user.strip(), hashlib.sha256(raw).hexdigest())
+
+
+def template_checksums(names: Iterable[str]) -> dict[str, str]:
+    """The checksums of templates by name: an argument of tasks that write requests, so that another
+    wording asks anew."""
+    return {name: load_template(name).sha256 for name in names}
