@@ -9,9 +9,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-Json = Any
+from pipeline.task import Json
 
 _LAST_LINES = 20
 _PATIENCE = 60.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from pipeline.inputs import missing_externals
 from pipeline.observer import Observer
 from pipeline.recipe import Recipe, RecipeError, check_recipe
 from stages.catalog import CATALOG
+from stages.synthesize.json_lines import given_lines
 from tamis.api import build
 from tamis.sampling import base_recipe
 from tamis.story import show_story
@@ -100,9 +100,7 @@ def _sorted(files: Sequence[Path]) -> dict[str, list[str]]:
 def _held(file: Path) -> str:
     if not file.is_file() or not file.name.endswith(_LINES):
         return "documents"
-    opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rt", encoding="utf-8") as lines:
-        first = next((line for line in lines if line.strip()), "")
+    first = next((line for _, line in given_lines(file, 1)), "")
     try:
         record = json.loads(first)
     except ValueError:

@@ -29,13 +29,14 @@ from trainer.held_out import precision
 from trainer.model import ModelConfig
 from trainer.options import add_options
 from trainer.reward_data import (
+    Bools,
     Ints,
     Solutions,
     SolutionsError,
     contrasting_problems,
     held_out_problems,
     padded,
-    problem_order,
+    problems_of_step,
     read_solutions,
 )
 from trainer.reward_model import LOSSES, RewardModel, export_reward, read_pretrained
@@ -117,6 +118,10 @@ class RewardTrainConfig:
             max_length=self.max_length,
         )
 
+    def steps(self, problems: int) -> int:
+        """Steps that take `epochs` passes over so many problems."""
+        return max(1, math.ceil(self.epochs * problems / self.problems))
+
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result."""
         return {k: v for k, v in asdict(self).items() if k not in _NOT_IDENTITY}
@@ -151,7 +156,7 @@ def _train_steps(
     report: Callable[[int, int, float], object] | None,
 ) -> list[float]:
     """All steps; the mean training loss of each tenth of them. Raises FloatingPointError."""
-    steps = max(1, math.ceil(config.epochs * len(groups) / config.problems))
+    steps = config.steps(len(groups))
     optimizer = adamw(model, config.learning_rate, config.weight_decay, _BETAS)
     multiple = 64 if device.type == "cuda" else 1
     losses: list[Tensor] = []
@@ -159,7 +164,8 @@ def _train_steps(
         share = cosine_share(step, steps, config.warmup_share, config.final_share)
         for parameters in optimizer.param_groups:
             parameters["lr"] = config.learning_rate * share
-        chosen = [groups[i] for i in _problems_of_step(len(groups), step, config)]
+        numbers = problems_of_step(len(groups), step, config.problems, config.seed)
+        chosen = [groups[number] for number in numbers]
         with precision(device):
             loss = _loss(config, model, solutions, chosen, device, multiple)
         loss.backward()
@@ -178,15 +184,6 @@ def _train_steps(
                 report(step + 1, steps, mean)
     tenths = np.array_split(torch.stack(losses).float().cpu().numpy(), min(10, steps))
     return [round(float(tenth.mean()), 4) for tenth in tenths]
-
-
-def _problems_of_step(count: int, step: int, config: RewardTrainConfig) -> list[int]:
-    """Numbers of the problems of a step: epochs follow each other without a gap."""
-    found = []
-    for position in range(step * config.problems, (step + 1) * config.problems):
-        epoch, place = divmod(position, count)
-        found.append(int(problem_order(count, epoch, config.seed)[place]))
-    return found
 
 
 def _loss(
@@ -234,19 +231,11 @@ def _model(config: RewardTrainConfig, vocabulary_size: int) -> RewardModel:
     return model
 
 
-def train_reward(
-    config: RewardTrainConfig, report: Callable[[int, int, float], object] | None = None
-) -> RewardResult:
-    """Train as `config` says; `report` is given step, steps and mean loss ten times.
-
-    On one machine with a fixed number of CPU threads the same data gives the same bits. Raises
-    ConfigError, SolutionsError, and FloatingPointError when the loss diverges.
-    """
-    began = time.perf_counter()
-    solutions = read_solutions(config.data)
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    fits = solutions.lengths() <= config.max_length
+def _parted(
+    config: RewardTrainConfig, solutions: Solutions, fits: Bools
+) -> tuple[list[Ints], Ints]:
+    """The rows of each problem to train on, and all rows that are held out; of both those that
+    ``fits`` names. Raises SolutionsError where either side has no problem to compare."""
     names = solutions.problem_names
     held = held_out_problems(names, config.held_out_share, config.seed)
     if config.hold_out is not None:
@@ -260,6 +249,23 @@ def train_reward(
             f" {'check' if groups else 'train'} on. Give more problems, or set held_out_share"
             f" ({config.held_out_share}) or max_length ({config.max_length})."
         )
+    return groups, held_rows
+
+
+def train_reward(
+    config: RewardTrainConfig, report: Callable[[int, int, float], object] | None = None
+) -> RewardResult:
+    """Train as `config` says; `report` is given step, steps and mean loss ten times.
+
+    On one machine with a fixed number of CPU threads the same data gives the same bits. Raises
+    ConfigError, SolutionsError, and FloatingPointError when the loss diverges.
+    """
+    began = time.perf_counter()
+    solutions = read_solutions(config.data)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    fits = solutions.lengths() <= config.max_length
+    groups, held_rows = _parted(config, solutions, fits)
     device = pick_device(config.device)
     model = _model(config, solutions.vocabulary_size).to(device)
     before = compare_held_out(solutions, held_rows, score_rows(model, solutions, held_rows, device))
@@ -271,7 +277,7 @@ def train_reward(
         problems=len(groups),
         solutions=sum(len(group) for group in groups),
         too_long=int((~fits).sum()),
-        steps=max(1, math.ceil(config.epochs * len(groups) / config.problems)),
+        steps=config.steps(len(groups)),
         parameters=model.parameter_count(),
         settings=config.identity(),
         data_sha256=hashlib.sha256(config.data.read_bytes()).hexdigest(),

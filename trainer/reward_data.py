@@ -145,6 +145,15 @@ def problem_order(count: int, epoch: int, seed: int) -> Ints:
     return np.argsort(stream.random_raw(count), kind="stable")
 
 
+def problems_of_step(count: int, step: int, size: int, seed: int) -> list[int]:
+    """Numbers of the `size` problems of a step: epochs follow each other without a gap."""
+    found = []
+    for position in range(step * size, (step + 1) * size):
+        epoch, place = divmod(position, count)
+        found.append(int(problem_order(count, epoch, seed)[place]))
+    return found
+
+
 def padded(solutions: Solutions, rows: Ints, multiple: int = 1) -> tuple[Ints, Ints]:
     """Rows as a batch: tokens (B, T) with padding on the right, T rounded up to `multiple`, and
     the place of each row's last token (B)."""

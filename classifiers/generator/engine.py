@@ -87,7 +87,9 @@ def open_generator_engine(
         return TransformersGenerator(settings, model)
     if settings.name == "vllm":
         return VllmGenerator(settings, model, interpreter)
-    raise ValueError(f"there is no generator engine `{settings.name}`. Known: {ENGINES}.")
+    raise ValueError(
+        f"there is no generator engine `{settings.name}`. Known: {', '.join(ENGINES)}."
+    )
 
 
 class VllmGenerator:

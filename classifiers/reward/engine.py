@@ -20,10 +20,9 @@ from classifiers.reward.conversation import Conversation
 DECIMALS = 4
 """Scores are recorded rounded to this many decimals."""
 
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.15}
-"""Largest difference between two engines' scores of one conversation, as a share of the spread
-(standard deviation) of scores, by arithmetic. Measured between transformers and vLLM in
-docs/reward.md."""
+TOLERANCE = 1e-3
+"""Largest difference between two engines' scores of one conversation in float32, as a share of the
+spread (standard deviation) of scores. Measured between transformers and vLLM in docs/reward.md."""
 
 
 class RewardEngine(Protocol):

@@ -12,15 +12,13 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from classifiers.vllm.worker import ROLES, Role
-
-Json = Any
+from classifiers.vllm.worker import ROLES, Json, Role
 
 _MISSING = (
     "vLLM is not installed in this environment. With a GPU: pip install 'tamis[gpu]'. Without one:"
-    " make vllm-env, and set TAMIS_VLLM_PYTHON to the Python of the environment that it makes."
+    " make vllm, and set TAMIS_VLLM_PYTHON to the Python of the environment that it makes."
     " Or set engine: transformers."
 )
 
@@ -86,7 +84,7 @@ class VllmProcess:
             encoding="utf-8",
         )
         os.close(log)
-        self.version: str = self.ask({"role": role, **settings})["ready"]
+        self.ask({"role": role, **settings})
 
     def ask(self, question: dict[str, Json]) -> dict[str, Json]:
         """See ``Vllm``."""

@@ -65,7 +65,11 @@ class SandboxConfig(StageConfig):
         "landlock",
         about="The weakest level that is accepted (docs/sandbox.md); `limits` has no walls at all",
     )
-    seconds: float = setting(3.0, about="Real time of one program", gt=0.0)
+    seconds: float = setting(
+        3.0,
+        about="CPU time of one program, in whole seconds; in real time it may take four times that",
+        gt=0.0,
+    )
     memory_bytes: int = setting(512 << 20, about="Address space of one program", ge=64 << 20)
 
     @property

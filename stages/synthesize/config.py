@@ -29,7 +29,6 @@ class GeneratorConfig(StageConfig):
     batch: int = setting(
         48,
         about="Prompts that the transformers engine continues at a time",
-        source="measured on 2 cores, docs/synthesize.md",
         ge=1,
     )
     max_prompt: int = setting(1024, about="Longest prompt, in tokens", ge=16)

@@ -6,7 +6,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.synthesize.source_code import UnreadableCodeError, global_names, parsed, unknown_names
+from stages.synthesize.source_code import (
+    UnreadableCodeError,
+    global_names,
+    parsed,
+    statements_of,
+    unknown_names,
+)
 
 PURE_MODULES = frozenset(
     {"base64", "bisect", "calendar", "cmath", "collections", "copy", "datetime", "decimal"}
@@ -91,7 +97,7 @@ def normalized(source: str) -> str:
     names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
-            node.body = _statements(node) or [ast.Pass()]
+            node.body = statements_of(node) or [ast.Pass()]
             node.returns = None
         elif isinstance(node, ast.arg):
             node.annotation = None
@@ -108,13 +114,8 @@ def with_docstring(function: Function, docstring: str) -> str:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function.name:
             text = ast.Constant(docstring.replace("\n", "\n    "))
-            node.body = [ast.Expr(text), *_statements(node)]
+            node.body = [ast.Expr(text), *statements_of(node)]
     return ast.unparse(ast.fix_missing_locations(tree)) + "\n"
-
-
-def _statements(node: ast.FunctionDef) -> list[ast.stmt]:
-    """The body without a docstring."""
-    return node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
 
 
 def _pure_imports(tree: ast.Module) -> dict[str, str]:

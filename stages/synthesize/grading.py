@@ -8,16 +8,13 @@ asked, and nothing that it prints or how it exits counts as a verdict.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from pipeline.task import Json
 from stages.synthesize.sandbox import DEFAULT_LIMITS, Limits, Outcome, Running, Sandbox
-from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, decode, encode
+from stages.synthesize.sandboxed.values import ValueRefusedError, canonical, encode
 from stages.synthesize.source_code import unknown_names
-
-Json = Any
 
 _DETAIL = 500
 _MAX_CALLS = 100_000
@@ -147,34 +144,15 @@ def call_answers(
         return Answers(tuple(answers), "ok")
 
 
-def same(expected: object, encoded: Json, tolerance: float | None = None) -> bool:
+def same(expected: object, encoded: Json) -> bool:
     """Whether an encoded answer is the expected value, of the same types through and through.
 
     True is not 1, 1 is not 1.0, a tuple is no list. NaN is what was expected only where NaN was.
-    With ``tolerance`` floats may differ by that much, relatively or absolutely.
     """
     try:
-        if tolerance is None:
-            return bool(canonical(encode(expected)) == canonical(encoded))
-        return _close(expected, decode(encoded), tolerance)
+        return bool(canonical(encode(expected)) == canonical(encoded))
     except ValueRefusedError:
         return False
-
-
-def _close(expected: object, value: object, tolerance: float) -> bool:
-    if type(expected) is not type(value):
-        return False
-    if isinstance(expected, float) and isinstance(value, float):
-        alike = math.isclose(expected, value, rel_tol=tolerance, abs_tol=tolerance)
-        return alike or (math.isnan(expected) and math.isnan(value))
-    if isinstance(expected, (list, tuple)) and isinstance(value, (list, tuple)):
-        pairs = zip(expected, value, strict=False)
-        return len(expected) == len(value) and all(_close(a, b, tolerance) for a, b in pairs)
-    if isinstance(expected, dict) and isinstance(value, dict):
-        return encode(set(expected)) == encode(set(value)) and all(
-            _close(content, value[key], tolerance) for key, content in expected.items()
-        )
-    return bool(canonical(encode(expected)) == canonical(encode(value)))
 
 
 def _not_loaded(loaded: dict[str, Json] | None, answering: Running) -> Grade:

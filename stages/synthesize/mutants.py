@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.fingerprint import fingerprint
-from stages.synthesize.source_code import parsed
+from stages.synthesize.source_code import parsed, statements_of
 
 _COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -104,7 +104,7 @@ def find_function(tree: ast.Module, name: str) -> ast.FunctionDef:
 
 def _changes(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, object, str]]:
     """Every single change: the node, its field, the field's new value, and the kind."""
-    for statement in _without_docstring(function):
+    for statement in statements_of(function):
         for node in ast.walk(statement):
             if isinstance(node, ast.Compare):
                 for place, comparison in enumerate(node.ops):
@@ -124,16 +124,6 @@ def _changes(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, object, 
             if isinstance(node, (ast.If, ast.While, ast.IfExp)):
                 negated = ast.UnaryOp(ast.Not(), copy.deepcopy(node.test))
                 yield node, "test", negated, "condition"
-
-
-def _without_docstring(function: ast.FunctionDef) -> list[ast.stmt]:
-    first = function.body[0]
-    is_docstring = (
-        isinstance(first, ast.Expr)
-        and isinstance(first.value, ast.Constant)
-        and isinstance(first.value.value, str)
-    )
-    return function.body[1:] if is_docstring else function.body
 
 
 def _other_values(value: object) -> list[object]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from pipeline.task import Json
 from stages.synthesize.completions import Sample
 from stages.synthesize.prompts import Template
-
-Json = Any
 
 SYNTHESIS = "synthesis"
 """Key in the metadata of a document under which its chain stands."""

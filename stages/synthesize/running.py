@@ -17,14 +17,12 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from stages.synthesize.bubblewrap import bubblewrap_command, python_command, shown_paths
 from stages.synthesize.sandboxed import frames
 from stages.synthesize.sandboxed.programs import OUT_OF_MEMORY
+from stages.synthesize.sandboxed.values import Json
 from stages.synthesize.sandboxed.walls import Limits
-
-Json = Any
 
 _PACKAGE_AT = "/sandbox/stages/synthesize/sandboxed"
 _ROOT = Path(__file__).resolve().parents[2]

@@ -12,9 +12,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 from stages.synthesize.running import ForkServer, Outcome, Running, SandboxError
+from stages.synthesize.sandboxed.values import Json
 from stages.synthesize.sandboxed.walls import DEFAULT_LIMITS, Limits
 
 __all__ = [
@@ -26,8 +26,6 @@ __all__ = [
     "Sandbox",
     "SandboxError",
 ]
-
-Json = Any
 
 LEVELS = ("bubblewrap", "landlock", "limits")
 """From strong to weak. ``limits``, resource limits and nothing else, is for trusted code."""

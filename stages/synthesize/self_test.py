@@ -96,8 +96,8 @@ def escapes(sandbox: Sandbox) -> list[str]:
 def find_sandbox(weakest: str = "landlock") -> Sandbox:
     """The strongest level that holds here, no weaker than ``weakest``.
 
-    The self-test takes about half a second. ``limits`` has no walls to test and is used only where
-    ``weakest`` names it. Raises SandboxError with what each level failed at, and the cure.
+    ``limits`` has no walls to test and is used only where ``weakest`` names it. Raises SandboxError
+    with what each level failed at, and the cure.
     """
     failures = []
     for level in LEVELS[: LEVELS.index(weakest) + 1]:
@@ -116,5 +116,6 @@ def find_sandbox(weakest: str = "landlock") -> Sandbox:
         "No sandbox works here, so no program was run:\n"
         + "\n".join(failures)
         + "\nInstall bubblewrap (the package `bubblewrap`) and allow user namespaces, or run where"
-        " they are allowed. Code that is trusted can do without walls: `sandbox: limits`."
+        " they are allowed. Code that is trusted can do without walls:"
+        " `sandbox: {weakest: limits}`."
     )

@@ -39,6 +39,12 @@ def parsed(source: str) -> ast.Module:
     return tree
 
 
+def statements_of(function: ast.FunctionDef) -> list[ast.stmt]:
+    """The body of a function without its docstring."""
+    documented = ast.get_docstring(function, clean=False) is not None
+    return function.body[1:] if documented else function.body
+
+
 def unknown_names(source: str, setup: str = "") -> set[str]:
     """Global names that a program uses, and neither it nor ``setup`` nor Python defines.
 

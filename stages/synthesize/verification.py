@@ -27,7 +27,6 @@ class CodeVerdict:
     detail: str
     mutants: int
     killed: int
-    level: str
 
     @property
     def kept(self) -> bool:
@@ -54,7 +53,7 @@ def verify_tests(
     def verdict(
         reason: str | None, detail: str = "", tried: int = 0, killed: int = 0
     ) -> CodeVerdict:
-        return CodeVerdict(reason, detail, tried, killed, sandbox.level)
+        return CodeVerdict(reason, detail, tried, killed)
 
     try:
         found = faults(reference)

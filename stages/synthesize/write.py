@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from pipeline.task import Json
 from stages.ingest.config import IngestConfig
 from stages.ingest.record import EXCERPT, Found, Skipped
 from stages.ingest.write import DocumentsWriter
-
-Json = Any
 
 
 class SyntheticWriter:

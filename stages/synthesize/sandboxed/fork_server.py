@@ -1,9 +1,9 @@
 """The fork server: a warm Python inside the sandbox that starts each program in its own cell.
 
-Starting bubblewrap and Python anew for every program would cost about 25 ms; a fork of this process
-costs 2. Every program gets a PID namespace, limits, and a system call filter of its
-own (`walls.py`), is PID 1 there (when it ends the kernel ends all it started), and inherits nothing
-but its three pipes. This process runs no code of others.
+Starting bubblewrap and Python anew for every program would cost several times as much as a fork of
+this process (docs/sandbox.md). Every program gets a PID namespace, limits, and a system call filter
+of its own (`walls.py`), is PID 1 there (when it ends the kernel ends all it started), and inherits
+nothing but its three pipes. This process runs no code of others.
 
 Spoken over a Unix socket: a frame with the request and, with it, the program's three descriptors;
 then one frame with how it ended. ``{"kill": true}`` in between ends the program; the end of the
@@ -22,13 +22,11 @@ import socket
 import sys
 import time
 import traceback
-from typing import Any
 
 from stages.synthesize.sandboxed import frames, programs, syscalls
 from stages.synthesize.sandboxed.room import enter_room
+from stages.synthesize.sandboxed.values import Json
 from stages.synthesize.sandboxed.walls import Limits, Walls, put_up
-
-Json = Any
 
 WARM = """
  array base64 bisect calendar cmath collections copy csv dataclasses datetime decimal difflib enum

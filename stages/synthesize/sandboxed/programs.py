@@ -18,9 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from stages.synthesize.sandboxed import frames
-from stages.synthesize.sandboxed.values import ValueRefusedError, decode, encode
-
-Json = Any
+from stages.synthesize.sandboxed.values import Json, ValueRefusedError, decode, encode
 
 OUT_OF_MEMORY = 77
 """Exit status after a MemoryError that nobody caught."""

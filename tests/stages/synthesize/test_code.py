@@ -235,6 +235,32 @@ def test_every_sample_is_a_document_or_dropped_for_a_reason(run: Run) -> None:
     assert json.loads(table["metadata"][0].as_py())["synthesis"]["maker"] == "code"
 
 
+def test_rewards_choose_among_what_was_verified(run: Run) -> None:
+    requests = run.tasks_of_file(TASKS[:1])
+    other = LAST.replace("items[-1] if items else None", "None if not items else items[-1]")
+    assert reasons(run.judged(requests, ["no", LAST, other])) == ["does_not_parse", None, None]
+    scores = [{"key": "a", "score": 1.5}, {"key": "b", "score": 2.5}]
+    run.store.path("rewards.jsonl").write_text("".join(json.dumps(s) + "\n" for s in scores))
+    model = {"name": "reward", "sha256": "2" * 64}
+    receipt = run.task(
+        "code_samples:write_code",
+        {
+            "source": "synthetic/code",
+            "candidates": [run.verified.path(CANDIDATES_FILE)],
+            "rewards": ["rewards.jsonl"],
+            "reward": {"model": model, "top_k": 1, "minimum": None},
+            "diversity": {},
+            "part_bytes": 1_000_000,
+        },
+    )
+    assert receipt.value["skipped"] == {"does_not_parse": 1, "reward_outranked": 1}
+    (part,) = receipt.value["parts"]
+    table = pq.read_table(run.store.path(receipt.path(part["file"])))
+    assert "None if not items" in table["text"][0].as_py()
+    told = json.loads(table["metadata"][0].as_py())["synthesis"]["reward"]
+    assert told == {"model": model, "score": 2.5, "rank": 1, "margin": 1.0}
+
+
 @pytest.mark.parametrize(
     "line", ["no json", "[]", '{"name": "f"}', '{"task": "x", "tests": ["a"]}']
 )

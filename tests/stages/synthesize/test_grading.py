@@ -47,7 +47,6 @@ def test_values_cross_unchanged(value: object) -> None:
     assert repr(decode(wire)) == repr(decode(encode(value)))
     assert type(decode(wire)) is type(value)
     assert same(value, wire)
-    assert same(value, wire, tolerance=1e-9)
 
 
 @given(values, values)
@@ -81,13 +80,6 @@ def _has_nan(value: object) -> bool:
 def test_types_are_strict(expected: object, other: object) -> None:
     assert same(expected, encode(expected))
     assert not same(expected, encode(other))
-
-
-def test_tolerance_is_for_floats_alone() -> None:
-    assert same([0.3, {"x": (1.0,)}], encode([0.1 + 0.2, {"x": (1.0 + 1e-12,)}]), tolerance=1e-9)
-    assert not same([0.3], encode([0.4]), tolerance=1e-9)
-    assert not same([3], encode([3.0]), tolerance=1e-9)
-    assert not same({"x": 1.0}, encode({"y": 1.0}), tolerance=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +187,7 @@ SPOOFS = {
     "is none": "def double(x): return None",
     "mock": "from unittest.mock import MagicMock\ndouble = MagicMock()\n"
     "double.return_value.__eq__ = lambda s, o: True",
-    "changes the arguments": "def double(x):\n  import ctypes\n  return NotImplemented",
+    "leaves it to the other side": "def double(x): return NotImplemented",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,19 @@ def test_an_interrupted_run_repeats_no_finished_request(tmp_path: Path, tiny: Pa
     assert len(more) == 3  # the third sample of each file
 
 
+def test_another_wording_asks_anew(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: dict[str, Any] = {"n": 1, "procedural": procedural(2)}
+    assert generated(recipe_for(tmp_path, tiny, **settings))
+    assert generated(recipe_for(tmp_path, tiny, **settings)) == []
+    written = load_template("math-solution")
+    changed = replace(written, user=f"Please. {written.user}", sha256="0" * 64)
+    for module in ("prompts", "questions", "solutions"):
+        monkeypatch.setattr(f"stages.synthesize.{module}.load_template", lambda _: changed)
+    assert generated(recipe_for(tmp_path, tiny, **settings))
+
+
 def test_a_vote_decides_where_no_answer_is_known(tmp_path: Path, tiny: Path) -> None:
     questions = ["How many days have two weeks?", "How many legs has a healthy spider?", "What?"]
     lines = [json.dumps({"question": question}) for question in questions]
@@ -299,7 +313,7 @@ def test_passages_and_problems_of_documents(tmp_path: Path, tiny: Path) -> None:
     ).read_text()
     chains = [json.loads(line)["metadata"]["synthesis"] for line in told.splitlines()]
     corpus = [chain for chain in chains if chain["seed"]["kind"] == "corpus"]
-    assert {chain["steps"][0]["made"] for chain in corpus} <= {"passage", "question"}
+    assert {chain["steps"][0]["made"] for chain in corpus} == {"passage", "question"}
     assert all(chain["seed"]["source"] == "math" for chain in corpus)
     assert len({chain["seed"]["id"] for chain in corpus}) <= 3
     assert verify_workspace(manifest).passed

@@ -107,7 +107,7 @@ def test_good_tests_are_kept(strong_sandbox: Sandbox) -> None:
     verdict = verify_tests(strong_sandbox, CLAMP, "clamp", GOOD, PATIENT)
     assert verdict.kept
     assert verdict.reason is None
-    assert (verdict.mutants, verdict.level) == (7, strong_sandbox.level)
+    assert verdict.mutants == 7
     assert verdict.killed >= 5  # "<=" for "<" computes the same, twice
 
 
