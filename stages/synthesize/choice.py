@@ -10,7 +10,7 @@ from stages.synthesize.candidates import Candidate, read_candidates
 from stages.synthesize.diversity import Fault
 from stages.synthesize.documents import written
 from stages.synthesize.provenance import SYNTHESIS
-from stages.synthesize.ranking import Choice, choose
+from stages.synthesize.ranking import Choice, choose, reward_told
 from stages.synthesize.rewards import read_rewards
 from stages.synthesize.solutions import Solution, read_solutions
 
@@ -62,11 +62,9 @@ def _candidate(
     fault = None if solution.reason is None else Fault(solution.reason, solution.detail)
     chain = dict(solution.metadata[SYNTHESIS])
     if reward is not None:
-        chain["reward"] = {"model": reward["model"], "score": score}
+        chain["reward"] = reward_told(reward["model"], score, choice)
     if choice is not None:
-        chain["reward"] |= {"rank": choice.rank, "margin": choice.margin}
-        if choice.reason is not None:
-            fault = Fault(choice.reason, f"score {score}, rank {choice.rank}")
+        fault = choice.fault(score)
     sample = chain["steps"][-1]["sampling"]["sample"]
     return Candidate(
         locator=f"{solution.problem}/{sample}",

@@ -35,7 +35,7 @@ from stages.synthesize.functions import Function, normalized, pure_function, wit
 from stages.synthesize.json_lines import write_lines
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import SYNTHESIS, provenance, step
-from stages.synthesize.ranking import choose
+from stages.synthesize.ranking import choose, reward_told
 from stages.synthesize.rewards import SOLUTIONS_FILE, read_rewards
 from stages.synthesize.source_code import UnreadableCodeError, parsed
 from stages.synthesize.verification import verify_tests
@@ -120,12 +120,9 @@ def _chosen(
             if choice is None:
                 yield one
                 continue
-            told = {"model": reward["model"], "score": score}
-            told |= {"rank": choice.rank, "margin": choice.margin}
+            told = reward_told(reward["model"], score, choice)
             chain = {**one.metadata[SYNTHESIS], "reward": told}
-            detail = f"score {score}, rank {choice.rank}"
-            fault = None if choice.reason is None else Fault(choice.reason, detail)
-            yield replace(one, metadata={SYNTHESIS: chain}, fault=fault)
+            yield replace(one, metadata={SYNTHESIS: chain}, fault=choice.fault(score))
 
 
 class _Judge:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.task import Json
+from stages.synthesize.diversity import Fault
+
 BELOW, OUTRANKED = "reward_below_threshold", "reward_outranked"
 UNSCORED = "reward_unscored"
 
@@ -21,6 +24,18 @@ class Choice:
     reason: str | None
     rank: int | None = None
     margin: float | None = None
+
+    def fault(self, score: float | None) -> Fault | None:
+        """Why a solution of this score is not kept; None when it is."""
+        if self.reason is None:
+            return None
+        return Fault(self.reason, f"score {score}, rank {self.rank}")
+
+
+def reward_told(model: Json, score: float | None, choice: Choice | None) -> dict[str, Json]:
+    """What provenance says of a reward: by which model, and how far it decided, where it did."""
+    told = {"model": model, "score": score}
+    return told if choice is None else told | {"rank": choice.rank, "margin": choice.margin}
 
 
 def choose(
