@@ -73,18 +73,23 @@ def _shown(order: Sequence[str]) -> str:
     return f"[{', '.join(order)}]"
 
 
-def effective_order(corpus: Corpus, config: SurvivorOrder) -> list[Key]:
-    """The order without keys that cannot tell documents of this corpus apart: ``quality`` where no
-    stage above has scored it, ``source_priority`` without a list.
-
-    Raises ValueError when ``source_priority`` names a source that the recipe does not have."""
+def check_sources(corpus: Corpus, source_priority: Sequence[str]) -> None:
+    """Raises ValueError when it names a source that the recipe does not have."""
     known = {*corpus.recipe.get("sources", ()), *(part.source for part in corpus.parts)}
-    for name in config.source_priority:
+    for name in source_priority:
         if name not in known:
             raise ValueError(
                 f"{corpus.stage}.source_priority: there is no source `{name}`."
                 f" Sources: {', '.join(sorted(known))}."
             )
+
+
+def effective_order(corpus: Corpus, config: SurvivorOrder) -> list[Key]:
+    """The order without keys that cannot tell documents of this corpus apart: ``quality`` where no
+    stage above has scored it, ``source_priority`` without a list.
+
+    Raises ValueError when ``source_priority`` names a source that the recipe does not have."""
+    check_sources(corpus, config.source_priority)
     scored = any(QUALITY.split(".")[0] in paths for paths in corpus.annotations)
     absent = {"quality": not scored, "source_priority": not config.source_priority}
     return [key for key in config.order if not absent.get(key, False)]
@@ -160,7 +165,8 @@ def sorting(words: Sequence[Words64]) -> Ints:
     for half in telling[:2]:
         packed = packed << _HALF | half
     order = np.argsort(packed).astype(np.int64)
-    # ties are put in order by themselves
+    # ties are put in order by themselves, equal rows (two earlier corpora may share a document) in
+    # their old order: what argsort makes of them depends on the processor
     ordered = packed[order]
     same = ordered[1:] == ordered[:-1]
     tied = np.zeros(rows, bool)
@@ -169,5 +175,5 @@ def sorting(words: Sequence[Words64]) -> Ints:
     if tied.any():
         rest = order[tied]
         keys = [half[rest] for half in telling[2:]]
-        order[tied] = rest[np.lexsort([*keys[::-1], packed[rest]])]
+        order[tied] = rest[np.lexsort([rest, *keys[::-1], packed[rest]])]
     return order
