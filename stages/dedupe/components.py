@@ -57,6 +57,25 @@ def cluster_rounds(
             )
         ]
         return receipts
+    named = yield from _with_components(corpus, verified, pairs_per_task)
+    pairs = yield from listed(corpus, "components of pairs", named)
+    ranges = even_ranges([receipt.value["sample"] for receipt in named], pairs_per_task)
+    receipts = yield [
+        corpus.task(
+            f"{_COMPONENTS}:settle_components",
+            "clusters",
+            {"pairs": pairs, "components": bounds, **decided},
+            label=f"clusters, {n + 1} of {len(ranges)}",
+        )
+        for n, bounds in enumerate(ranges)
+    ]
+    return receipts
+
+
+def _with_components(
+    corpus: Corpus, verified: Sequence[Receipt], pairs_per_task: int
+) -> Generator[list[Task], list[Receipt], list[Receipt]]:
+    """Joins pairs in rounds until nothing changes, then names the component of each."""
     samples = [receipt.value["sample"] for receipt in verified]
     ranges = even_ranges(samples, pairs_per_task)
     stars = yield [
@@ -69,7 +88,7 @@ def cluster_rounds(
             break
         stars = joined
     stars_source = yield from listed(corpus, "components", joined)
-    named = yield [
+    receipts = yield [
         corpus.task(
             f"{_COMPONENTS}:name_pairs",
             "components",
@@ -77,17 +96,6 @@ def cluster_rounds(
             label="components of pairs",
         )
         for receipt in verified
-    ]
-    pairs = yield from listed(corpus, "components of pairs", named)
-    ranges = even_ranges([r.value["sample"] for r in named], pairs_per_task)
-    receipts = yield [
-        corpus.task(
-            f"{_COMPONENTS}:settle_components",
-            "clusters",
-            {"pairs": pairs, "components": bounds, **decided},
-            label=f"clusters, {n + 1} of {len(ranges)}",
-        )
-        for n, bounds in enumerate(ranges)
     ]
     return receipts
 

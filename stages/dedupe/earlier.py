@@ -23,6 +23,8 @@ from stages.dedupe.stored import load, save
 
 SIGNATURES_FILE = "signatures.json"
 _FORMAT = 2
+"""Of the files of sketches, and of how tokens and shingles are hashed: a change of either makes
+signatures that cannot be compared with older ones, and is another number."""
 
 
 def published_as(stage: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from pipeline.task import Json, TaskRun
 from stages.dedupe.arrays import Flags, Ints, Words64
 from stages.dedupe.exchange import key_range
 from stages.dedupe.kinds import rows_of_kinds
+from stages.dedupe.listing import outputs_of
 from stages.dedupe.segments import (
     document_scopes,
     find_segments,
@@ -69,8 +69,7 @@ def add_partition(run: TaskRun) -> Json:
     arguments = run.arguments
     keys: list[Words64] = [np.zeros(0, np.uint64)]
     documents: list[Ints] = [np.zeros(0, np.int64)]
-    for output in arguments["counts"]:
-        folder = run.path(output)
+    for folder in outputs_of(run, "counts"):
         of_part = load(folder / "key.npy")
         within = key_range(of_part, arguments["partition"], arguments["partitions"])
         keys.append(of_part[within])
@@ -90,12 +89,11 @@ def add_partition(run: TaskRun) -> Json:
 def select_part(run: TaskRun) -> Json:
     """Those of the repeated lines that the part has: files as those of ``add_partition``."""
     own = load(run.path(run.arguments["counts"]) / "key.npy")
-    outputs: Sequence[str] = run.arguments["repeated"]
+    folders = outputs_of(run, "repeated")
     keys: list[Words64] = [np.zeros(0, np.uint64)]
     documents: list[Ints] = [np.zeros(0, np.int64)]
-    for partition, output in enumerate(outputs):
-        folder = run.path(output)
-        asked = own[key_range(own, partition, len(outputs))]
+    for partition, folder in enumerate(folders):
+        asked = own[key_range(own, partition, len(folders))]
         count = look_up(_open(folder), asked)
         keys.append(asked[count > 0])
         documents.append(count[count > 0])

@@ -19,6 +19,7 @@ from stages.dedupe.arrays import Flags
 from stages.dedupe.characters import UNICODE_VERSION
 from stages.dedupe.kinds import KIND, check_kinds, rows_of_kinds
 from stages.dedupe.line_counts import READ, look_up, repeated_lines
+from stages.dedupe.listing import listed
 from stages.dedupe.segments import (
     Scope,
     Unit,
@@ -142,24 +143,8 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Count the lines of each part; add up by range of keys; hand each part its own."""
         config = self.config
-        counted = yield [
-            corpus.task(
-                "stages.dedupe.line_counts:count_part",
-                "lines",
-                {
-                    "view": corpus.view(part, self.reads),
-                    "unit": config.unit,
-                    "scope": config.scope,
-                    "min_words": config.min_words,
-                    "kinds": list(config.kinds),
-                    "unicode": UNICODE_VERSION,
-                },
-                label=f"lines of {part.documents}",
-                work=part.text_bytes,
-                documents=part.rows,
-            )
-            for part in corpus.parts
-        ]
+        counted = yield self._counting(corpus)
+        source = yield from listed(corpus, "lines", counted)
         keys = sum(receipt.value["keys"] for receipt in counted)
         partitions = max(1, -(-keys // self.keys_per_partition))
         merged = yield [
@@ -167,7 +152,7 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
                 "stages.dedupe.line_counts:add_partition",
                 "repeated",
                 {
-                    "counts": [receipt.output for receipt in counted],
+                    "counts": source,
                     "partition": partition,
                     "partitions": partitions,
                     "min_documents": config.min_documents,
@@ -176,11 +161,12 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
             )
             for partition in range(partitions)
         ]
+        repeated = yield from listed(corpus, "repeated lines", merged)
         selected = yield [
             corpus.task(
                 "stages.dedupe.line_counts:select_part",
                 "select",
-                {"counts": receipt.output, "repeated": [other.output for other in merged]},
+                {"counts": receipt.output, "repeated": repeated},
                 label=f"repeated lines of {part.documents}",
                 documents=part.rows,
             )
@@ -194,6 +180,27 @@ class BoilerplateLines(Stage[BoilerplateLinesConfig]):
                 "repeated_lines": sum(receipt.value["repeated"] for receipt in merged),
             },
         )
+
+    def _counting(self, corpus: Corpus) -> list[Task]:
+        """Tasks that count the lines of each part."""
+        return [
+            corpus.task(
+                "stages.dedupe.line_counts:count_part",
+                "lines",
+                {
+                    "view": corpus.view(part, self.reads),
+                    "unit": self.config.unit,
+                    "scope": self.config.scope,
+                    "min_words": self.config.min_words,
+                    "kinds": list(self.config.kinds),
+                    "unicode": UNICODE_VERSION,
+                },
+                label=f"lines of {part.documents}",
+                work=part.text_bytes,
+                documents=part.rows,
+            )
+            for part in corpus.parts
+        ]
 
     def annotate(self, batch: Batch) -> pa.Table:
         """``lines``: those that enough documents have. ``boilerplate_lines``: their number.

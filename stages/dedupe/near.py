@@ -83,22 +83,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
         shared = {"sketches": source, "ranking": ranking, "earlier": before}
 
         bands, rows = config.shape
-        documents = _total(everything, "documents")
-        partitions = self._partitions(documents * bands)
-        pairs = yield [
-            corpus.task(
-                f"{_ROUNDS}:pair_partition",
-                "pairs",
-                {
-                    **shared,
-                    "partition": partition,
-                    "partitions": partitions,
-                    "bucket_limit": config.bucket_limit,
-                },
-                label=f"pairs, partition {partition + 1} of {partitions}",
-            )
-            for partition in range(partitions)
-        ]
+        pairs = yield from self._paired(corpus, _total(everything, "documents") * bands, shared)
         verified = yield from self._verified(corpus, pairs, shared)
         clusters = yield from cluster_rounds(
             corpus, verified, ranking, config.linkage, before, self.pairs_per_cluster_task
@@ -125,6 +110,27 @@ class NearDedupe(Stage[NearDedupeConfig]):
                 "largest_clusters": _largest(clusters),
             },
         )
+
+    def _paired(
+        self, corpus: Corpus, keys: int, shared: Mapping[str, Json]
+    ) -> Generator[list[Task], list[Receipt], list[Receipt]]:
+        """The round that finds candidate pairs, by range of the band keys."""
+        partitions = self._partitions(keys)
+        receipts = yield [
+            corpus.task(
+                f"{_ROUNDS}:pair_partition",
+                "pairs",
+                {
+                    **shared,
+                    "partition": partition,
+                    "partitions": partitions,
+                    "bucket_limit": self.config.bucket_limit,
+                },
+                label=f"pairs, partition {partition + 1} of {partitions}",
+            )
+            for partition in range(partitions)
+        ]
+        return receipts
 
     def _partitions(self, keys: int) -> int:
         spread = min(_SPREAD, keys // self.keys_worth_a_partition)

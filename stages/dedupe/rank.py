@@ -61,6 +61,13 @@ def ranking_rounds(
     ]
     if len(ranked) == 1:
         return ranked[0].output
+    return (yield from _put_together(corpus, sketches, source, ranked))
+
+
+def _put_together(
+    corpus: Corpus, sketches: Sequence[Receipt], source: Listed, ranked: Sequence[Receipt]
+) -> Generator[list[Task], list[Receipt], str]:
+    """Rounds that check the ids of all ranges and make them one ranking; returns its folder."""
     counts = [receipt.value["documents"] for receipt in ranked]
     ordered = yield from listed(corpus, "order", ranked)
     yield [

@@ -22,6 +22,8 @@ from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setti
 from pipeline.task import Receipt, Task
 from stages.dedupe.arrays import Flags, Ints
 from stages.dedupe.kinds import KIND, check_kinds
+from stages.dedupe.listing import Listed, listed
+from stages.dedupe.order import check_sources
 from stages.dedupe.shares import drop_above
 from stages.dedupe.windows import WINDOWS_FILE
 from stages.words import Words, hash_words
@@ -95,6 +97,7 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Hash the windows of each part; group them by range of keys; hand each part its own."""
         config = self.config
+        check_sources(corpus, config.source_priority)
         sketches = yield [
             corpus.task(
                 "stages.dedupe.windows:sketch_part",
@@ -110,7 +113,7 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
             )
             for part in corpus.parts
         ]
-        outputs = [receipt.output for receipt in sketches]
+        source = yield from listed(corpus, "windows", sketches)
         windows = sum(receipt.value["windows"] for receipt in sketches)
         partitions = max(1, -(-windows // self.windows_per_partition))
         ranks = {name: rank for rank, name in enumerate(config.source_priority)}
@@ -119,7 +122,7 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
                 "stages.dedupe.windows:group_partition",
                 "groups",
                 {
-                    "sketches": outputs,
+                    "sketches": source,
                     "priorities": [ranks.get(part.source, len(ranks)) for part in corpus.parts],
                     "partition": partition,
                     "partitions": partitions,
@@ -128,20 +131,8 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
             )
             for partition in range(partitions)
         ]
-        collected = yield [
-            corpus.task(
-                "stages.dedupe.windows:collect_part",
-                "collect",
-                {
-                    "part": part.index,
-                    "sketches": outputs,
-                    "groups": [receipt.output for receipt in groups],
-                },
-                label=f"repeated windows of {part.documents}",
-                documents=part.rows,
-            )
-            for part in corpus.parts
-        ]
+        repeated = yield from listed(corpus, "repeated windows", groups)
+        collected = yield _collecting(corpus, source, repeated)
         return Artefacts(
             per_part={"windows": [receipt.path(WINDOWS_FILE) for receipt in collected]},
             record={
@@ -182,6 +173,24 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
         if self.config.cut:
             cuts = _cuts(annotations["spans"].combine_chunks())
         return Verdicts(decided.verdict, decided.score, decided.threshold, cuts)
+
+
+def _collecting(corpus: Corpus, sketches: Listed, groups: Listed) -> list[Task]:
+    """Tasks that hand each part its repeated windows."""
+    return [
+        corpus.task(
+            "stages.dedupe.windows:collect_part",
+            "collect",
+            {
+                "part": part.index,
+                "sketches": sketches,
+                "groups": groups,
+            },
+            label=f"repeated windows of {part.documents}",
+            documents=part.rows,
+        )
+        for part in corpus.parts
+    ]
 
 
 def _spans(

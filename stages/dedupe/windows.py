@@ -16,14 +16,13 @@ import pyarrow.parquet as pq
 
 from pipeline.compile import compiled
 from pipeline.corpus import open_view
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.dedupe.arrays import Flags, Ints, Words32, Words64, id_bytes, id_column
 from stages.dedupe.exchange import key_range, within_range
 from stages.dedupe.kinds import rows_of_kinds
+from stages.dedupe.listing import outputs_of
 from stages.dedupe.stored import load, save
 from stages.words import hash_words, mix
-
-Json = Any
 
 WINDOWS_FILE = "windows.parquet"
 
@@ -106,7 +105,7 @@ def group_partition(run: TaskRun) -> Json:
     the first one is.
     """
     arguments = run.arguments
-    folders = [run.path(output) for output in arguments["sketches"]]
+    folders = outputs_of(run, "sketches")
     columns: list[list[Any]] = [
         [np.zeros(0, np.uint64)],
         *([np.zeros(0, np.uint32)] for _ in "123"),
@@ -154,10 +153,9 @@ def collect_part(run: TaskRun) -> Json:
     part) and ``place``. Windows at ``count`` words one behind the other are one row where they
     are alike: ``first`` as above, ``kept_in`` the id of the document that keeps the words."""
     number = run.arguments["part"]
-    sketches = [run.path(output) for output in run.arguments["sketches"]]
+    sketches = outputs_of(run, "sketches")
     columns: list[list[Any]] = [[] for _ in _MARKS]
-    for output in run.arguments["groups"]:
-        folder = run.path(output)
+    for folder in outputs_of(run, "groups"):
         parts = load(folder / "part.npy")
         within = within_range(parts, [number, number + 1])
         for column, name in zip(columns, _MARKS, strict=True):

@@ -129,6 +129,7 @@ def test_parts_order_and_partitions_do_not_show(
     config = {"min_documents": 4, "min_words": 3, "scope": "global"}
     one = Cleaned(tmp_path / "one", [documents], **config)
     monkeypatch.setattr(BoilerplateLines, "keys_per_partition", 20)
+    monkeypatch.setattr("stages.dedupe.listing.LISTED_INLINE", 2)
     mixed = random.Random(3).sample(documents, len(documents))
     many = Cleaned(tmp_path / "many", [mixed[n::7] for n in range(7)], **config)
     partitions = [t for t in many.walk.executed if t.function.endswith("add_partition")]

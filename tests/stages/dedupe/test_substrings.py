@@ -150,6 +150,7 @@ def test_parts_order_and_partitions_do_not_show(
     one = Cleaned(tmp_path / "one", [documents])
     monkeypatch.setattr(ExactSubstrings, "windows_per_partition", 100)
     monkeypatch.setattr(windows, "_AT_ONCE", 200)
+    monkeypatch.setattr("stages.dedupe.listing.LISTED_INLINE", 2)
     mixed = random.Random(3).sample(documents, len(documents))
     many = Cleaned(tmp_path / "many", [mixed[n::7] for n in range(7)])
     assert len([t for t in many.walk.executed if t.function.endswith("group_partition")]) > 3
@@ -216,6 +217,11 @@ def test_what_is_mostly_repeated_is_dropped_on_request(tmp_path: Path) -> None:
 def test_nothing_to_look_at(tmp_path: Path) -> None:
     result = Cleaned(tmp_path, [[document("x = 1", 1, "code", "py")], [document("", 2)], []])
     assert set(result.verdicts.values()) == {KEEP}
+
+
+def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"there is no source `wbe`\. Sources: web\."):
+        Cleaned(tmp_path, [[document(sentence(1), 1)]], source_priority=("wbe",))
 
 
 def test_configs_that_contradict_themselves() -> None:
