@@ -12,7 +12,6 @@ words that they share with an item, so that a reader can say whether they are co
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ import pyarrow as pa
 
 from benchmarks import leaks
 from benchmarks.decontamination_peers import chosen, run_datatrove, run_decon, sequences_of
+from benchmarks.intervals import interval
 from benchmarks.labelled import (
     DEFAULTS,
     Document,
@@ -98,15 +98,6 @@ class Matcher:
         return removed
 
 
-def interval(found: int, total: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, in percent."""
-    z = 1.96
-    share, spread = found / total, z * z / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
-
-
 Flags = Mapping[str, Sequence[bool]]
 
 
@@ -126,8 +117,8 @@ def print_recall(documents: Sequence[Document], flags: Flags) -> None:
         cells = []
         for name, flagged in flags.items():
             found = sum(flagged[row] for row in rows)
-            low, high = interval(found, len(rows))
-            spread = f" [{low:.0f}-{high:.0f}]" if name.startswith("tamis") else ""
+            low, high = interval(found / len(rows), len(rows))
+            spread = f" [{100 * low:.0f}-{100 * high:.0f}]" if name.startswith("tamis") else ""
             cells.append(f"{100 * found / len(rows):5.1f}{spread}".rjust(15))
         print(f"{form:38}{len(rows):6,}", *cells)
 

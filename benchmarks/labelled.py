@@ -131,8 +131,10 @@ def clean_documents(
     for record in read_records(data / "research_only/langid/udhr.jsonl.gz"):
         yield Document("one declaration, 530 languages", record["text"])
     root = Path(__file__).resolve().parents[1]
-    notices = [root / "LICENSE", *sorted((root / "data/sample/notices").rglob("*"))]
-    for path in notices:
+    notices = root / "data/sample/notices"
+    if not notices.is_dir():
+        raise SystemExit(f"no licence texts at {notices}: `make sample` writes them.")
+    for path in [root / "LICENSE", *sorted(notices.rglob("*"))]:
         if path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             yield Document("licence texts", text)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.intervals import interval
 from pipeline.compile import compiled
 from pipeline.text_buffers import text_buffers
 
@@ -179,13 +180,9 @@ class Judgement(NamedTuple):
 
     @property
     def recall_between(self) -> tuple[float, float]:
-        """The 95 % interval of the recall (Wilson 1927): what chance in the hash functions leaves
-        open, with so many pairs."""
-        z = 1.96
-        share, n = self.recall, max(1, self.pairs)
-        middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-        return max(0.0, middle - half), min(1.0, middle + half)
+        """The 95 % interval of the recall: what chance in the hash functions leaves open, with so
+        many pairs."""
+        return interval(self.recall, self.pairs)
 
 
 def judge(similar: Similar, removed: Flags) -> Judgement:
