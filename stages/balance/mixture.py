@@ -88,7 +88,9 @@ def tempered_shares(sizes: Mapping[str, Fraction], temperature: float) -> dict[s
 def even_shares(sizes: Mapping[str, Fraction]) -> dict[str, Fraction]:
     """The same share for every group that has tokens. With a cap on epochs, ``fill`` makes UniMax
     (Chung et al. 2023, arXiv 2304.09151) of it: as even as N epochs of the small ones allow."""
-    return _normalised({name: Fraction(size > 0) for name, size in sizes.items()}, "no group has")
+    return _normalised(
+        {name: Fraction(size > 0) for name, size in sizes.items()}, "no group has tokens"
+    )
 
 
 def _normalised(wanted: Mapping[str, Fraction], otherwise: str) -> dict[str, Fraction]:

@@ -72,17 +72,43 @@ def describe(
     for (group, _), (number, amount) in sorted(counts.items()):
         documents[group] = documents.get(group, 0) + number
         tokens[group] = tokens.get(group, 0) + amount
-    natural, read = sum(tokens.values()), sum(one.tokens for one in reached.values())
     phases = [_phase(plan, index, tokens, reached) for index, plan in enumerate(plans)]
+    groups = _groups(plans, phases, tokens, reached)
+    groups = {name: {"documents": documents[name], **group} for name, group in groups.items()}
+    named = {name for mixture in config.mixtures() for name in mixture.named_groups()}
+    named |= {name for mixture in config.mixtures() for name in config.asked_weights(mixture)}
+    return {
+        "by": list(config.groups) if config.groups else list(config.by),
+        "stated_as": _joined(plan.mixture.stated_as() or "weights" for plan in plans),
+        "asked_tokens": config.tokens if not config.phases else None,
+        "max_epochs": config.max_epochs,
+        "groups": groups,
+        "absent_groups": sorted(named - set(tokens)),
+        **{
+            name: sum(group[name] for group in groups.values())
+            for name in ("tokens", "planned_tokens", "reached_tokens", "effective_tokens")
+        },
+        "phases": phases if config.phases else [],
+        **_sentence(groups),
+    }
+
+
+def _groups(
+    plans: Sequence[PhasePlan],
+    phases: Sequence[Mapping[str, Json]],
+    tokens: Mapping[str, int],
+    reached: Mapping[str, Reached],
+) -> dict[str, dict[str, Json]]:
+    """By group, what all phases plan and reach together."""
+    natural, read = sum(tokens.values()), sum(one.tokens for one in reached.values())
     planned = {g: sum(phase["groups"][g]["planned_tokens"] for phase in phases) for g in tokens}
     everything = sum(planned.values())
     weights = group_weights(plans)
-    groups: dict[str, Json] = {}
+    groups: dict[str, dict[str, Json]] = {}
     for group, amount in tokens.items():
         of_phases = [phase["groups"][group] for phase in phases]
         target = sum((plan.targets[group] * _total(plan) for plan in plans), start=Fraction(0))
         groups[group] = {
-            "documents": documents[group],
             "tokens": amount,
             "natural_share": _share(amount, natural),
             "weight": weights[group],
@@ -98,22 +124,7 @@ def describe(
             "unique_tokens": reached[group].unique_tokens,
             "effective_tokens": round(reached[group].effective),
         }
-    named = {name for mixture in config.mixtures() for name in mixture.named_groups()}
-    named |= {name for mixture in config.mixtures() for name in config.asked_weights(mixture)}
-    return {
-        "by": list(config.groups) if config.groups else list(config.by),
-        "stated_as": _joined(plan.mixture.stated_as() or "weights" for plan in plans),
-        "asked_tokens": config.tokens if not config.phases else None,
-        "max_epochs": config.max_epochs,
-        "groups": groups,
-        "absent_groups": sorted(named - set(tokens)),
-        "tokens": natural,
-        "planned_tokens": everything,
-        "reached_tokens": read,
-        "effective_tokens": sum(group["effective_tokens"] for group in groups.values()),
-        "phases": phases if config.phases else [],
-        **_sentence(groups),
-    }
+    return groups
 
 
 def _phase(
@@ -125,16 +136,18 @@ def _phase(
     groups = {}
     for group, amount in amounts.items():
         share = _part(Fraction(amount), planned)
-        why = _why(plan, group, amount, share)
+        got = reached[group].by_phase[index]
         groups[group] = {
             "target_share": _rounded(plan.targets[group]),
             "planned_share": _rounded(share),
-            "reached_share": _share(reached[group].by_phase[index], read),
+            "reached_share": _share(got, read),
             "epochs": _share(amount, tokens[group]),
             "capped": _is_capped(plan, group, amount, share),
-            "why": why,
+            "why": _joined(
+                [_why(plan, group, amount, share), _too_little(plan, group, amount, got)]
+            ),
             "planned_tokens": amount,
-            "reached_tokens": reached[group].by_phase[index],
+            "reached_tokens": got,
         }
     mixture = plan.mixture
     named = (
@@ -171,15 +184,24 @@ def _why(plan: PhasePlan, group: str, amount: int, share: Fraction) -> str:
     return "takes what capped groups leave" if share > target else "gives way to rounding"
 
 
+def _too_little(plan: PhasePlan, group: str, amount: int, got: int) -> str:
+    """Why nothing is read of a group that was asked for; empty where something is, or where the
+    phases before this one left nothing of it."""
+    if got or not plan.targets[group] or not plan.capacity[group]:
+        return ""
+    return f"nothing is read: {amount:,} tokens are less than its first document"
+
+
 def _sentence(groups: Mapping[str, Mapping[str, Json]]) -> dict[str, str]:
-    """One sentence on the groups that a cap keeps from their target, if there are any."""
-    capped = [
+    """One sentence on the groups that a cap keeps from their target, or that were asked for and of
+    which nothing is read, if there are any."""
+    short = [
         f"{name} {100 * group['reached_share']:.1f} % instead of"
         f" {100 * group['target_share']:.1f} % ({group['why']})"
         for name, group in groups.items()
-        if group["capped"]
+        if group["capped"] or (group["target_share"] and not group["reached_tokens"])
     ]
-    return {"why": "; ".join(capped)} if capped else {}
+    return {"why": "; ".join(short)} if short else {}
 
 
 def _total(plan: PhasePlan) -> int:

@@ -127,6 +127,21 @@ def test_a_capped_group_says_so_and_gives_its_share_to_the_others(tmp_path):
     assert max(walk.ledger("balance")["repeats"].to_pylist()) == 2
 
 
+def test_a_budget_below_one_document_says_that_nothing_is_read(tmp_path):
+    parts = [documents(60)]
+    record = balanced(tmp_path / "none", parts, tokens=6, weights={"web": 0}).walked.records[
+        "balance"
+    ]
+    assert record["reached_tokens"] == 0
+    for name in ("books", "code"):
+        told = f"nothing is read: {record['groups'][name]['planned_tokens']} tokens are less than"
+        assert told in record["groups"][name]["why"]
+        assert f"{name} 0.0 % instead of" in record["why"]
+    assert "nothing" not in record["groups"]["web"]["why"]  # as was asked
+    enough = balanced(tmp_path / "some", parts, tokens=2000, weights={"web": 0})
+    assert "nothing is read" not in str(enough.walked.records["balance"])
+
+
 def test_groups_of_two_columns_and_names_that_are_absent(tmp_path):
     tokenize = entry("tokenize", vocabulary_size=300, train_bytes=2000)
     balance = entry("balance", by=["source", "kind"], weights={"web/nothing": 2})
