@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from manifests.fates import KEPT, FateNames, fate_files
+from manifests.hosts import host_of
 from manifests.manifest import Manifest
+from manifests.parquet import read_columns
 
 _COLUMNS = ["source", "url", "timestamp", "license"]
-_HOST = r"^[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)"
 _DAY = r"^(\d{4}-\d{2}-\d{2})(?:\D|$)"
 """An ISO 8601 time. What records call their time may be anything; other forms are not read."""
 _HELD = 64
@@ -43,7 +43,7 @@ def find_provenance(manifest: Manifest) -> Provenance:
     held: list[list[pl.DataFrame]] = [[tally(_read(None))] for tally in tallies]
     for part in fate_files(manifest):
         kept = part.fates(names) == KEPT
-        frame = _read(pq.read_table(part.documents, columns=_COLUMNS).filter(pa.array(kept)))
+        frame = _read(read_columns(part.documents, _COLUMNS).filter(pa.array(kept)))
         for pieces, tally in zip(held, tallies, strict=True):
             pieces.append(tally(frame))
             if len(pieces) == _HELD:
@@ -68,7 +68,7 @@ def _read(documents: pa.Table | None) -> pl.DataFrame:
         "license",
         day.alias("first"),
         day.alias("last"),
-        pl.col("url").str.extract(_HOST).str.to_lowercase().alias("host"),
+        host_of(pl.col("url")).alias("host"),
         pl.lit(1, pl.Int64).alias("documents"),
     )
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from manifests.hosts import host_of
 from pipeline.compile import compiled
 from pipeline.text_buffers import text_buffers
 from stages.dedupe.arrays import Bytes, Flags, Ints, Words64
@@ -92,10 +93,9 @@ def document_scopes(table: pa.Table, scope: Scope) -> Words64:
         return np.zeros(table.num_rows, np.uint64)
     name = pl.Series(table["source"].cast(pa.large_string()))
     if scope == "host":
-        url = pl.Series(table["url"].cast(pa.large_string())).str.to_lowercase()
-        host = url.str.extract(r"^[a-z][a-z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)")
+        url = pl.Series(table["url"].cast(pa.large_string()))
         # a host has no colon: no source is taken for one
-        name = host.fill_null("source:" + name)
+        name = host_of(url).fill_null("source:" + name)
     unique = name.unique().sort()
     hashes = hash_texts(unique.to_arrow())[0][:, 0]
     place: Any = unique.search_sorted(name).to_numpy()
