@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from manifests.documents import find_documents
 from manifests.manifest import Manifest
+from manifests.parquet import read_columns
 from manifests.parts import documents_path, part_files, part_paths
+from manifests.schema import KEEP
 
 MATCHES = "matches"
 """The annotation of a decontamination that holds a document's matches."""
@@ -56,6 +58,11 @@ class Hit:
     text: str
     after: str
     item_text: str
+
+    @property
+    def outcome(self) -> str:
+        """What became of it. Hits are over the rule: documents that were kept have theirs cut out."""
+        return "masked" if self.verdict == KEEP else "dropped"
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ class _Ledger:
 
 def _pairs(ledger: _Ledger, counts: Rule) -> pl.DataFrame:
     """A part's pairs of document and item with the best match of each."""
-    column = pq.read_table(ledger.annotations, columns=[MATCHES])[MATCHES].combine_chunks()
+    column = read_columns(ledger.annotations, [MATCHES])[MATCHES].combine_chunks()
     matches, rows = column.flatten(), column.value_parent_indices()
     mask = pa.array(counts(matches))
     if not mask.true_count:

@@ -37,8 +37,6 @@ def croissant(manifest: Manifest, provenance: Provenance | None) -> dict[str, Js
         raise ValueError("has no shards to describe. Add the stage `shard` to the recipe.")
     content, kept = manifest.content, kept_amount(manifest.cube)
     licenses = [] if provenance is None else _licenses(provenance)
-    phased = any(stage["record"].get("phases") for stage in content["stages"])
-    fields = (*FIELDS, PHASES) if phased else FIELDS
     told = content["recipe"]["description"] or "A pretraining corpus."
     return {
         "@context": _context(),
@@ -67,10 +65,16 @@ def croissant(manifest: Manifest, provenance: Provenance | None) -> dict[str, Js
                 "name": "documents",
                 "description": "One record a document.",
                 "key": {"@id": "documents/id"},
-                "field": [_field(*field) for field in fields],
+                "field": [_field(*field) for field in shard_fields(manifest)],
             }
         ],
     }
+
+
+def shard_fields(manifest: Manifest) -> tuple[tuple[str, str, str], ...]:
+    """The columns of a corpus' shards, as ``FIELDS`` has them."""
+    phased = any(stage["record"].get("phases") for stage in manifest.content["stages"])
+    return (*FIELDS, PHASES) if phased else FIELDS
 
 
 def _licenses(provenance: Provenance) -> list[str]:

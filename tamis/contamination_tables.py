@@ -18,7 +18,6 @@ from rich.text import Text
 
 from manifests.contamination import CONTEXT, Contamination, Hit, find_contamination
 from manifests.manifest import Manifest, ManifestError
-from manifests.schema import KEEP
 from stages.catalog import CATALOG
 from stages.decontaminate.stage import Decontaminate
 from stages.words import hash_words
@@ -84,8 +83,7 @@ def _show_hit(console: Console, hit: Hit) -> None:
             f" ({hit.sequence}) in ",
             (hit.id, "bold"),
             f" {one_line(f'{hit.source}: {hit.locator}', 80)}  ",
-            # hits are over the rule: documents that were kept have theirs cut out
-            ("masked", "yellow") if hit.verdict == KEEP else ("dropped", "red"),
+            (hit.outcome, "yellow" if hit.outcome == "masked" else "red"),
         )
     )
     console.print(

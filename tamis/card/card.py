@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from manifests.croissant import shard_fields
 from manifests.effects import dimensions_of, kept_amount, kept_of, tokens_column
 from manifests.manifest import Manifest
 from manifests.provenance import Provenance
@@ -20,15 +21,6 @@ _WORDS = 8
 """Licences of a source, or reasons of a stage, that are named."""
 _WHOLE = 10_000
 """A width at which tables of a mixture leave nothing out."""
-_COLUMNS = (
-    ("tokens", "the document's tokens, without EOS"),
-    ("id", "128-bit hash of source and locator, 16 bytes"),
-    ("source", "where it came from, one of the sources below"),
-    ("domain", "what it is about; unknown where no stage tells"),
-    ("repeats", "how often it is read in one pass"),
-    ("n_bytes", "bytes of its text in UTF-8"),
-)
-"""Columns of a shard, see docs/shards.md."""
 
 
 def dataset_card(manifest: Manifest, provenance: Provenance | None) -> str:
@@ -46,7 +38,8 @@ def _sections(
     yield _about(manifest)
     if any(name.startswith("shards/") for name in manifest.published):
         notes = ["Arrow IPC streams: datasets.load_dataset, pyarrow and polars open them."]
-        yield Section("Columns of the shards", ("column", "meaning"), _COLUMNS, notes, words=2)
+        columns = [(name, meaning) for name, _, meaning in shard_fields(manifest)]
+        yield Section("Columns of the shards", ("column", "meaning"), columns, notes, words=2)
     yield _sources(sources, provenance is not None)
     yield from mixture_sections(manifest, _WHOLE)
     for dimension in dimensions_of(manifest.cube):
@@ -135,14 +128,8 @@ def _groups(manifest: Manifest, dimension: str) -> Section:
 
 
 def _processing(manifest: Manifest) -> Section:
-    ingested = manifest.content["ingest"]["sources"].values()
-    aside: dict[str | None, int] = {}
-    for counts in ingested:
-        for reason, number in (*counts["quarantined"].items(), *counts["skipped"].items()):
-            aside[reason] = aside.get(reason, 0) + number
-    came = sum(counts["records"] for counts in ingested)
-    kept = sum(counts["documents"] for counts in ingested)
-    rows = [("ingest", f"{came:,}", f"{kept:,}", _counts(aside))]
+    rows = [_source_row("ingest", manifest.content["ingest"]["sources"].values())]
+    rows += [_source_row(maker["name"], [maker]) for maker in manifest.synthesis]
     for stage in manifest.content["stages"]:
         dropped: dict[str | None, int] = {
             reason: amount["documents"] for reason, amount in stage["dropped"].items()
@@ -150,25 +137,36 @@ def _processing(manifest: Manifest) -> Section:
         cut = sum(amount["bytes"] for amount in stage.get("cut", {}).values())
         told = _counts(dropped) + f" {cut:,} bytes cut" * bool(cut)
         numbers = [f"{stage[side]['documents']:,}" for side in ("in", "kept")]
-        rows.append((stage["name"], *numbers, told.strip()))
+        rows.append((stage["name"], numbers[0], numbers[1], told.strip()))
     notes = ["The settings of every stage stand in manifest.json."]
     headers = ("stage", "in", "kept", "dropped, by reason")
     return Section("Processing", headers, rows, notes, remarks=True)
+
+
+def _source_row(name: str, counted: Collection[Mapping[str, Json]]) -> tuple[str, str, str, str]:
+    """Records that were read, or samples that were asked for, and what became of them."""
+    aside: dict[str | None, int] = {}
+    for counts in counted:
+        for reason, number in (*counts["quarantined"].items(), *counts["skipped"].items()):
+            aside[reason] = aside.get(reason, 0) + number
+    came = sum(counts["records"] for counts in counted)
+    kept = sum(counts["documents"] for counts in counted)
+    return (name, f"{came:,}", f"{kept:,}", _counts(aside))
 
 
 def _benchmarks(manifest: Manifest) -> Iterator[Section]:
     for stage in manifest.content["stages"]:
         if stage["use"] != "decontaminate":
             continue
-        dropped = {
-            reason.removeprefix("contaminated."): amount["documents"]
-            for reason, amount in stage["dropped"].items()
-        }
+        dropped, masked = (
+            {why.removeprefix("contaminated."): n["documents"] for why, n in counts.items()}
+            for counts in (stage["dropped"], stage.get("cut", {}))
+        )
         rows = [
-            (name, f"{found['items']:,}", f"{dropped.get(name, 0):,}")
+            (name, *(f"{n:,}" for n in (found["items"], dropped.get(name, 0), masked.get(name, 0))))
             for name, found in sorted(stage["record"]["benchmarks"].items())
         ]
-        headers = ("benchmark", "items looked for", "documents dropped")
+        headers = ("benchmark", "items looked for", "documents dropped", "documents masked")
         yield Section(f"Decontamination: {stage['name']}", headers, rows)
 
 

@@ -10,7 +10,6 @@ from manifests.contamination import Contamination, decontaminations
 from manifests.documents import Document
 from manifests.manifest import Manifest, ManifestError
 from manifests.report.samples import DroppedDocument, DroppedSample, dropped_samples
-from manifests.schema import KEEP
 from tamis.contamination_tables import contamination_of
 from tamis.printable import one_line, printable
 from tamis.report_page.numbers import count, percent, score, size
@@ -174,7 +173,7 @@ def _hits(found: Contamination) -> list[Found]:
     return [
         Found(
             f"{hit.benchmark} {hit.item} ({hit.sequence})",
-            f"{'kept' if hit.verdict == KEEP else 'dropped'} · {count(hit.lcs)} of the item's"
+            f"{hit.outcome} · {count(hit.lcs)} of the item's"
             f" {count(hit.item_words)} words in order, ratio {score(hit.ratio)} ·"
             f" {one_line(f'{hit.source}: {hit.locator}', 120)} · {hit.id}",
             one_line(hit.before),

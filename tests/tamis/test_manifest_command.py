@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,35 @@ def test_what_documents_say_cannot_become_markup(noted: Manifest) -> None:
     assert "<script>" not in text
     assert "[MIT](" not in text
     assert front(text)["license"] == "other"
+
+
+def test_what_makers_made_is_processing_too(noted: Manifest) -> None:
+    maker = {
+        "name": "synthetic/math",
+        "records": 9,
+        "documents": 2,
+        "quarantined": {},
+        "skipped": {"answer_wrong": 7},
+        "record": {},
+    }
+    text = dataset_card(replace(noted, content={**noted.content, "synthesis": [maker]}), None)
+    assert row(text, "synthetic/math | 9 |") == ("| synthetic/math | 9 | 2 | answer\\_wrong 7 |")
+
+
+def test_masked_items_are_told_apart_from_dropped_ones(noted: Manifest) -> None:
+    first = noted.content["stages"][0]
+    cleaned = {
+        **first,
+        "name": "clean",
+        "use": "decontaminate",
+        "dropped": {"contaminated.gsm8k": {"documents": 2, "bytes": 90}},
+        "cut": {"contaminated.mmlu": {"documents": 3, "bytes": 30}},
+        "record": {"benchmarks": {"gsm8k": {"items": 5}, "mmlu": {"items": 7}}},
+    }
+    content = {**noted.content, "stages": [*noted.content["stages"], cleaned]}
+    text = dataset_card(replace(noted, content=content), None)
+    assert row(text, "gsm8k") == "| gsm8k | 5 | 2 | 0 |"
+    assert row(text, "mmlu") == "| mmlu | 7 | 0 | 3 |"
 
 
 @pytest.mark.parametrize(
