@@ -68,8 +68,7 @@ def sample_dropped(
     words = _words(manifest, reason)
     if by is not None:
         require_dimension(manifest, by)
-    start = blake2b(str(seed).encode(), digest_size=16).digest()
-    order = (pl.col("id") < start, pl.col("id"))
+    order = sample_order(seed)
     chosen = pl.DataFrame(schema=_SAMPLE)
     for dropped in _dropped(manifest, words, by):
         ordered = pl.concat([chosen, dropped]).sort(order)
@@ -78,6 +77,13 @@ def sample_dropped(
     turn = pl.int_range(pl.len()).over("group")
     taken = chosen.sort(order).sort(turn, "group", maintain_order=True).head(count)
     return [identity.hex() for identity in taken["id"]]
+
+
+def sample_order(seed: int) -> tuple[pl.Expr, pl.Expr]:
+    """What to sort documents by (columns with ``id``), so that the first ones are a uniform sample:
+    their ids, which are hashes, from a point on that ``seed`` sets."""
+    start = blake2b(str(seed).encode(), digest_size=16).digest()
+    return pl.col("id") < start, pl.col("id")
 
 
 def require_dimension(manifest: Manifest, dimension: str) -> None:

@@ -17,6 +17,7 @@ from manifests.checksum import sha256_of_file
 from manifests.cuts import CutCounts, add_cuts, count_cuts
 from manifests.long_list import is_elsewhere
 from manifests.manifest import Manifest
+from manifests.parquet import read_columns
 from manifests.parts import part_files
 from manifests.schema import KEEP, RECEIPT
 
@@ -164,10 +165,10 @@ def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
     cut: dict[str, CutCounts] = {}
     for part, files in part_files(manifest):
         documents = files.filter(pl.col("role") == "documents")["path"][0]
-        ids = pq.read_table(root / documents, columns=["id"])["id"]
+        ids = read_columns(root / documents, ["id"])["id"]
         for file in files.filter(pl.col("role") != "documents").iter_rows(named=True):
             columns = ["id", "verdict"] if file["role"] == "verdicts" else ["id"]
-            ledger = pq.read_table(root / file["path"], columns=columns)
+            ledger = read_columns(root / file["path"], columns)
             if not ledger["id"].equals(ids):
                 result.faults.append(
                     f"{file['path']}: its ids are not those of documents part {part} ({documents})."
@@ -178,7 +179,7 @@ def _ledgers_agree(result: Verification, manifest: Manifest) -> None:
                         key = (file["stage"], pair["values"])
                         dropped[key] = dropped.get(key, 0) + pair["counts"]
                 if "cuts" in pq.read_schema(root / file["path"]).names:
-                    found_cuts = count_cuts(pq.read_table(root / file["path"])["cuts"])
+                    found_cuts = count_cuts(read_columns(root / file["path"], ["cuts"])["cuts"])
                     cut[file["stage"]] = add_cuts(cut.get(file["stage"], {}), found_cuts)
     for stage in manifest.content["stages"]:
         told, there = stage.get("cut", {}), cut.get(stage["name"], {})

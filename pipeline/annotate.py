@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.parquet import read_columns
 from manifests.schema import ID, KEEP, VERDICTS, VERDICTS_AND_CUTS
 from pipeline.catalog import find_catalog
 from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Part, living_rows
@@ -123,7 +124,7 @@ def annotate_part(run: TaskRun) -> Json:
     """Runs the chain over one part and writes the ledgers that are not there yet."""
     catalog = find_catalog(run.arguments["catalog"])
     documents = run.path(run.arguments["documents"])
-    ids = pq.read_table(documents, columns=["id"])["id"].combine_chunks()
+    ids = read_columns(documents, ["id"])["id"].combine_chunks()
     before: list[str] = list(run.arguments["verdicts"])
     alive = living_rows(run.store, run.arguments["documents"], before)
     text = _Columns(documents)
@@ -160,7 +161,7 @@ class _Columns:
 
     def __getitem__(self, name: str) -> pa.ChunkedArray:
         if name not in self.read:
-            self.read[name] = pq.read_table(self.path, columns=[name])[name]
+            self.read[name] = read_columns(self.path, [name])[name]
         return self.read[name]
 
 
@@ -178,7 +179,7 @@ def _write_annotations(
     columns = {name: text[name] for name in stage.document_columns}
     for column, path in step["reads"].items():
         name = column.split(".", 1)[1]
-        columns[column] = pq.read_table(run.path(path), columns=[name])[name]
+        columns[column] = read_columns(run.path(path), [name])[name]
     table = pa.table(columns)
     cuts = united_cuts(run.store, before) if stage.reads_cuts else None
     pieces = []
@@ -215,8 +216,8 @@ def _write_verdicts(
     before: Sequence[str],
     folder: Path,
 ) -> Json:
-    annotations = pq.read_table(
-        run.path(f"{step['annotations']}/{ANNOTATIONS_FILE}"), columns=stage.columns.names
+    annotations = read_columns(
+        run.path(f"{step['annotations']}/{ANNOTATIONS_FILE}"), stage.columns.names
     )
     if len(alive) != len(ids):
         annotations = annotations.take(pa.array(alive))

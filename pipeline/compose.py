@@ -21,7 +21,7 @@ from pipeline.count import BASE_MEASURES, merge_counts
 from pipeline.inputs import summarize_inputs
 from pipeline.libraries import library_versions
 from pipeline.recipe import Recipe
-from pipeline.source import InputFile
+from pipeline.source import InputFile, Synthesis
 from pipeline.stage import Stage, identified_config
 from pipeline.store import Store
 from pipeline.task import Json
@@ -47,35 +47,18 @@ def manifest_content(
         name: {path: file.sha256 for path, file in files.items()}
         for name, files in externals.items()
     }
-    synthesis = [
+    stages = [
         {
-            "name": maker.name,
-            "use": maker.type,
-            "version": maker.synthesis.version,
-            "libraries": library_versions(maker.synthesis.libraries),
-            "config": identified_config(maker.synthesis.config, checksums[maker.name]),
-            **walked.made[maker.name],
+            **_identity(entry.name, entry.type, entry.stage, checksums),
+            "drops": entry.stage.drops,
+            "dimensions": list(entry.stage.dimensions),
+            "measures": list(entry.stage.measures),
+            "record": short_record(store, walked.records[entry.name]),
+            **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
+            **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
         }
-        for maker in recipe.makers
+        for entry in recipe.entries
     ]
-    stages = []
-    for entry in recipe.entries:
-        stage: Stage[Any] = entry.stage
-        stages.append(
-            {
-                "name": entry.name,
-                "use": entry.type,
-                "version": stage.version,
-                "libraries": library_versions(stage.libraries),
-                "config": identified_config(stage.config, checksums[entry.name]),
-                "drops": stage.drops,
-                "dimensions": list(stage.dimensions),
-                "measures": list(stage.measures),
-                "record": short_record(store, walked.records[entry.name]),
-                **_stage_counts(entry.name, recipe, cube, walked.cube_keys),
-                **({"cut": cuts["cuts"][entry.name]} if entry.name in cuts.get("cuts", {}) else {}),
-            }
-        )
     return {
         "format": FORMAT,
         "tamis": version,
@@ -88,7 +71,13 @@ def manifest_content(
             "config": recipe.ingest.config.model_dump(mode="json"),
             "sources": walked.ingested,
         },
-        "synthesis": synthesis,
+        "synthesis": [
+            {
+                **_identity(maker.name, maker.type, maker.synthesis, checksums),
+                **walked.made[maker.name],
+            }
+            for maker in recipe.makers
+        ],
         "quarantine": _quarantine(store, walked),
         "stages": stages,
         "warnings": _warnings(recipe, stages),
@@ -96,6 +85,22 @@ def manifest_content(
         **({"cut": cuts["cut"]} if cuts else {}),
         "published": published_of(store, walked),
         "files": {"path": path, "sha256": sha256_of_file(store.path(path))},
+    }
+
+
+def _identity(
+    name: str,
+    use: str,
+    part: Stage[Any] | Synthesis[Any],
+    checksums: Mapping[str, Mapping[str, str]],
+) -> dict[str, Json]:
+    """What a stage or a maker is: its words, the versions of its code, its settings."""
+    return {
+        "name": name,
+        "use": use,
+        "version": part.version,
+        "libraries": library_versions(part.libraries),
+        "config": identified_config(part.config, checksums[name]),
     }
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from manifests.cuts import CutCounts, add_cuts, count_cuts
+from manifests.parquet import read_columns
 from manifests.schema import KEEP
 from pipeline.cuts import united_cuts
 from pipeline.task import Json, TaskRun
@@ -39,7 +40,7 @@ def count_part(run: TaskRun) -> Json:
         reason = reason.zip_with(~now, verdict)
     frame = frame.with_columns(dropped, reason.alias("reason"))
     for name, path in [*run.arguments["dimensions"], *run.arguments["measures"]]:
-        values = pl.from_arrow(pq.read_table(run.path(path), columns=[name])[name])
+        values = pl.from_arrow(read_columns(run.path(path), [name])[name])
         assert isinstance(values, pl.Series)
         frame = frame.with_columns(values.alias(name))
     keys = cube_keys(run.arguments)
@@ -80,7 +81,7 @@ def _count_cuts(run: TaskRun, kept: pl.Series) -> dict[str, Json]:
     by_stage = {}
     for stage, path in run.arguments["verdicts"]:
         if "cuts" in pq.read_schema(run.path(path)).names:
-            by_stage[stage] = count_cuts(pq.read_table(run.path(path), columns=["cuts"])["cuts"])
+            by_stage[stage] = count_cuts(read_columns(run.path(path), ["cuts"])["cuts"])
     of_kept = together.filter(kept.to_arrow())
     spans = pc.list_flatten(of_kept)
     size = pc.sum(pc.subtract(spans.field("end"), spans.field("start"))).as_py() or 0

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from manifests.parquet import read_columns
 from manifests.schema import CUTS, EMPTY_AFTER_CUTS, KEEP
 from pipeline.stage import Verdicts
 from pipeline.store import Store
@@ -35,7 +36,7 @@ def united_cuts(store: Store, verdicts: Sequence[str]) -> pa.ListArray | None:
     None when no file has cuts, after a look at their schemas alone."""
     paths = [store.path(path) for path in verdicts]
     found = [
-        pq.read_table(path, columns=["cuts"])["cuts"].combine_chunks()
+        read_columns(path, ["cuts"])["cuts"].combine_chunks()
         for path in paths
         if "cuts" in pq.read_schema(path).names
     ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import polars as pl
 
 from manifests.documents import Document, find_documents
 from manifests.manifest import Manifest
+from manifests.reasons import sample_order
 from manifests.schema import KEEP
 
 EXCERPT = 400
@@ -45,8 +45,8 @@ def dropped_samples(manifest: Manifest, each: int = 10, seed: int = 0) -> list[D
     uniform sample; it depends on nothing but ids and seed. In memory is one part's ledger. Raises
     FileNotFoundError when ledgers are gone.
     """
-    start = blake2b(str(seed).encode(), digest_size=16).digest()
-    chosen = {stage: _chosen(manifest, stage, each, start) for stage in manifest.stage_names}
+    order = sample_order(seed)
+    chosen = {stage: _chosen(manifest, stage, each, order) for stage in manifest.stage_names}
     ids = [name for rows in chosen.values() for name in rows["id"].bin.encode("hex")]
     documents = find_documents(manifest, ids, EXCERPT)
     found = []
@@ -65,7 +65,9 @@ def dropped_samples(manifest: Manifest, each: int = 10, seed: int = 0) -> list[D
     return found
 
 
-def _chosen(manifest: Manifest, stage: str, each: int, start: bytes) -> pl.DataFrame:
+def _chosen(
+    manifest: Manifest, stage: str, each: int, order: tuple[pl.Expr, pl.Expr]
+) -> pl.DataFrame:
     """``id, verdict, score, threshold`` of the documents that are shown."""
     rows = pl.DataFrame(
         schema={
@@ -85,7 +87,7 @@ def _chosen(manifest: Manifest, stage: str, each: int, start: bytes) -> pl.DataF
         )
         rows = (
             pl.concat([rows, dropped])
-            .sort(pl.col("id") < start, "id")
+            .sort(order)
             .group_by("verdict", maintain_order=True)
             .head(each)
             .select(rows.columns)
