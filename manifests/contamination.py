@@ -61,7 +61,7 @@ class Hit:
 
     @property
     def outcome(self) -> str:
-        """What became of it. Hits are over the rule: documents that were kept have theirs cut out."""
+        """What became of it. All hits are over the rule: a document that is kept has them cut."""
         return "masked" if self.verdict == KEEP else "dropped"
 
 
