@@ -1,6 +1,7 @@
 """`tamis run`: a stage over a few files decides as a build with the same recipe would."""
 
 import io
+import argparse
 import json
 from pathlib import Path
 
@@ -117,7 +118,7 @@ def test_rules_for_code_judge_code_as_in_a_build(files: list[Path], tmp_path: Pa
 
 
 def test_the_last_stages_run(tmp_path: Path, base: Path) -> None:
-    lines = (ROOT / "stages/train.py").read_text().splitlines()
+    lines = Path(argparse.__file__).read_text().splitlines()  # long, and not ours to change
     texts = ["\n".join(lines[start : start + 20]) for start in range(0, 160, 2)]
     pieces = tmp_path / "pieces.jsonl"
     pieces.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
