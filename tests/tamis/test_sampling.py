@@ -1,7 +1,7 @@
 """`tamis run`: a stage over a few files decides as a build with the same recipe would."""
 
-import io
 import argparse
+import io
 import json
 from pathlib import Path
 
