@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import tamis
 from manifests.manifest import Manifest
@@ -12,6 +13,10 @@ from tests.noted_corpus import write_noted_corpus
 from tests.small_corpus import write_small_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# No promise is about time, and the first example may compile what the next ones use.
+settings.register_profile("tamis", deadline=None)
+settings.load_profile("tamis")
 
 
 @pytest.fixture(scope="session")
