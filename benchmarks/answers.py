@@ -1,4 +1,4 @@
-"""The verifier against labels: ``python benchmarks/answers.py [SOLUTIONS]``.
+"""The verifier against labels: ``python -m benchmarks.answers [SOLUTIONS]``.
 
 SOLUTIONS is the file of OpenAI's grade-school-math (gzipped JSON lines: a question, a true answer
 and four solutions, each labelled right or wrong). The final answer is taken from each whole
@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.gsm8k import Solution, default_solutions, read_solutions
 from benchmarks.peers import Spent, timed

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.peers import read_records, shared_data
 
 AUTHORS = ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification")
 
@@ -24,29 +23,17 @@ class Solution:
 
 
 def default_solutions() -> Path:
-    """Where the file lies among shared data (TAMIS_SHARED_DATA, else ``../shared/data``)."""
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
-    shared = Path(os.environ.get("TAMIS_SHARED_DATA", default))
-    return shared / "open" / "rm" / "gsm8k_example_model_solutions.jsonl.gz"
+    """Where the file lies among the measuring data."""
+    return shared_data() / "open" / "rm" / "gsm8k_example_model_solutions.jsonl.gz"
 
 
 def read_solutions(path: Path) -> list[Solution]:
     """The solutions of all problems in order, four a problem (AUTHORS)."""
     found = []
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for problem, line in enumerate(lines):
-            row = json.loads(line)
-            truth = row["ground_truth"].rpartition("A: ")[2]
-            for author in AUTHORS:
-                written = row[author]
-                found.append(
-                    Solution(
-                        problem,
-                        author,
-                        row["question"],
-                        written["solution"],
-                        truth,
-                        written["is_correct"],
-                    )
-                )
+    for problem, row in enumerate(read_records(path)):
+        truth = row["ground_truth"].rpartition("A: ")[2]
+        for author in AUTHORS:
+            written = row[author]
+            text, right = written["solution"], written["is_correct"]
+            found.append(Solution(problem, author, row["question"], text, truth, right))
     return found

@@ -1,6 +1,6 @@
 """Heuristics beside datatrove's filters on the same documents: speed and agreement.
 
-    python benchmarks/heuristics.py [FILE.jsonl.gz ...] [--documents 1000]
+    python -m benchmarks.heuristics [FILE.jsonl.gz ...] [--documents 1000]
 
 Without files it reads what it finds in the folder of measuring data (``TAMIS_SHARED_DATA``, or
 ``../shared/data``). Both sides run in one process on one core, are warmed up on the first
@@ -10,22 +10,19 @@ documents, and are timed in CPU seconds. datatrove needs ``pip install datatrove
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
-import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.peers import read_texts, shared_data, timed
 from pipeline.stage import Batch
 from stages.heuristics.stage import Heuristics, HeuristicsConfig
 from stages.kind import KINDS, Kind, KindConfig
 
-ROOT = Path(__file__).resolve().parents[1]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
 DEFAULT_FILES = (
     "open/web/dolma_cc_en_head.jsonl.gz",
     "open/web/datajuicer_domain_mix.jsonl.gz",
@@ -34,24 +31,7 @@ DEFAULT_FILES = (
 )
 
 
-def read_texts(paths: list[Path], documents: int) -> list[str]:
-    """Texts of JSON-lines files, in order, at most so many."""
-    texts: list[str] = []
-    for path in paths:
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rt", encoding="utf-8") as lines:
-            texts += [text for line in lines if (text := json.loads(line)["text"])]
-    return texts[:documents]
-
-
-def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
-    """CPU seconds of a call, and what it returned."""
-    started = time.process_time()
-    result = call()
-    return time.process_time() - started, result
-
-
-def kappa(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+def kappa(one: Flags, other: Flags) -> float:
     """Cohen's kappa of two boolean arrays."""
     agree = float(np.mean(one == other))
     chance = float(one.mean() * other.mean() + (1 - one.mean()) * (1 - other.mean()))
@@ -68,7 +48,7 @@ def peers(filters: Any) -> dict[str, Any]:
     }
 
 
-def answer_all(asked: dict[str, Any], texts: list[str], document: Any) -> dict[str, Any]:
+def answer_all(asked: dict[str, Any], texts: list[str], document: Any) -> dict[str, Flags]:
     """Which documents each filter drops. Document by document, as a datatrove pipeline goes, so
     that its cache of split texts serves all four."""
     dropped: dict[str, list[bool]] = {name: [] for name in asked}
@@ -78,14 +58,55 @@ def answer_all(asked: dict[str, Any], texts: list[str], document: Any) -> dict[s
     return {name: np.array(answers) for name, answers in dropped.items()}
 
 
+def time_kinds(batch: Batch, size: int) -> list[str]:
+    """The kinds of the documents; prints how fast they are told apart."""
+    stage = Kind(KindConfig())
+    stage.annotate(batch)
+    spent, told = timed(lambda: stage.annotate(batch))
+    kinds: list[str] = told["kind"].to_pylist()
+    rate = len(batch.rows) / spent.cpu
+    print(f"kind: {rate:,.0f} documents/s, {size / spent.cpu / 1e6:,.0f} MB/s")
+    print(f"  { {name: kinds.count(name) for name in KINDS} }")
+    return kinds
+
+
+def time_heuristics(batch: Batch) -> tuple[float, pa.Table]:
+    """CPU seconds of measuring and deciding, and the annotations."""
+    stage = Heuristics(HeuristicsConfig())
+    stage.annotate(batch)
+    measuring, annotations = timed(lambda: stage.annotate(batch))
+    deciding, _ = timed(lambda: stage.decide(annotations))
+    return measuring.cpu + deciding.cpu, annotations
+
+
+def time_datatrove(texts: list[str]) -> tuple[float, dict[str, Flags]]:
+    """CPU seconds of datatrove's filters, and which documents each drops."""
+    from datatrove.data import Document
+    from datatrove.pipeline import filters
+
+    asked = peers(filters)
+    answer_all(asked, texts[:1], Document)
+    spent, answers = timed(lambda: answer_all(asked, texts, Document))
+    return spent.cpu, answers
+
+
+def print_agreement(annotations: pa.Table, answers: dict[str, Flags], prose: Flags) -> None:
+    """Prints for each set of rules kappa and the shares of prose that both sides drop."""
+    print(f"{'rules':<20}{'kappa':>8}{'dropped':>9}{'by datatrove':>14}   ({prose.sum()} of prose)")
+    for name, answer in answers.items():
+        alone = Heuristics(HeuristicsConfig(rules={"prose": (name,)}, marks_are_words=True))
+        ours = np.array(alone.decide(annotations).verdict.to_pylist()) != "keep"
+        one, other = ours[prose], answer[prose]
+        print(f"{name:<20}{kappa(one, other):>8.3f}{one.mean():>9.3f}{other.mean():>14.3f}")
+
+
 def main() -> None:
     """Prints a table of agreement, documents a second of both, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("files", nargs="*", type=Path, help="JSON lines with a field `text`")
     parser.add_argument("--documents", type=int, default=1000, help="how many, 1000 by default")
     arguments = parser.parse_args()
-    shared = Path(os.environ.get("TAMIS_SHARED_DATA", ROOT.parent / "shared" / "data"))
-    files = arguments.files or [shared / name for name in DEFAULT_FILES]
+    files = arguments.files or [shared_data() / name for name in DEFAULT_FILES]
     files = [path for path in files if path.is_file()]
     if not files:
         raise SystemExit("No documents: name JSON-lines files, or set TAMIS_SHARED_DATA.")
@@ -100,39 +121,13 @@ def main() -> None:
         }
     )
     batch = Batch(table, np.arange(len(texts)), {})
-    kind = Kind(KindConfig())
-    kind.annotate(batch)
-    kind_seconds, kinds = seconds(lambda: kind.annotate(batch))
-    shares = {name: kinds["kind"].to_pylist().count(name) for name in KINDS}
-    print(
-        f"kind: {len(texts) / kind_seconds:,.0f} documents/s, {size / kind_seconds / 1e6:,.0f} MB/s"
-    )
-    print(f"  {shares}")
-
-    stage = Heuristics(HeuristicsConfig())
-    stage.annotate(batch)
-    ours_seconds, annotations = seconds(lambda: stage.annotate(batch))
-    decide_seconds, _ = seconds(lambda: stage.decide(annotations))
-    ours_seconds += decide_seconds
-
-    from datatrove.data import Document
-    from datatrove.pipeline import filters
-
-    asked = peers(filters)
-    answer_all(asked, texts[:1], Document)
-    theirs_seconds, answers = seconds(lambda: answer_all(asked, texts, Document))
-    prose = np.array(kinds["kind"].to_pylist()) == "prose"
-    print(f"{'rules':<20}{'kappa':>8}{'dropped':>9}{'by datatrove':>14}   ({prose.sum()} of prose)")
-    for name in asked:
-        alone = Heuristics(HeuristicsConfig(rules={"prose": (name,)}, marks_are_words=True))
-        ours = np.array(alone.decide(annotations).verdict.to_pylist()) != "keep"
-        one, other = ours[prose], answers[name][prose]
-        print(f"{name:<20}{kappa(one, other):>8.3f}{one.mean():>9.3f}{other.mean():>14.3f}")
-    ours_rate = len(texts) / ours_seconds
-    theirs_rate = len(texts) / theirs_seconds
-    print(f"heuristics: {ours_rate:,.0f} documents/s, {size / ours_seconds / 1e6:.1f} MB/s")
-    print(f"datatrove:  {theirs_rate:,.0f} documents/s, all four filters on each")
-    print(f"ratio:      {ours_rate / theirs_rate:.0f}")
+    kinds = time_kinds(batch, size)
+    ours, annotations = time_heuristics(batch)
+    theirs, answers = time_datatrove(texts)
+    print_agreement(annotations, answers, np.array(kinds) == "prose")
+    print(f"heuristics: {len(texts) / ours:,.0f} documents/s, {size / ours / 1e6:.1f} MB/s")
+    print(f"datatrove:  {len(texts) / theirs:,.0f} documents/s, all four filters on each")
+    print(f"ratio:      {theirs / ours:.0f}")
 
 
 if __name__ == "__main__":

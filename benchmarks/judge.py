@@ -1,4 +1,4 @@
-"""The quality scores measured: ``python benchmarks/judge.py MODEL [--engine vllm] …``.
+"""The quality scores measured: ``python -m benchmarks.judge MODEL [--engine vllm] …``.
 
 Prints the report card on the anchors, tokens per second of the judge, and documents per second of
 prior and student. MODEL is a GGUF file or a Hugging Face folder. With ``--rival`` the same model
@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from benchmarks.peers import timed
 from classifiers.judge.engine import ENGINES, EngineSettings, open_engine
-from classifiers.judge.judge import Judge, load_anchors
+from classifiers.judge.judge import Anchor, Judge, load_anchors
 from classifiers.report_card import GOOD_FROM, chance_of_beating, grade_scores
 from classifiers.smollm2 import convert_gguf
 from classifiers.student import StudentSettings, student_scores, train_student
@@ -48,6 +47,45 @@ def graded(settings: EngineSettings, folder: Path, max_tokens: int) -> np.ndarra
     return grades
 
 
+def time_prior(texts: pa.ChunkedArray, languages: list[str]) -> None:
+    """Prints how fast the prior scores documents."""
+    spent, _ = timed(lambda: prior_scores(texts, languages))
+    rate, size = len(texts) / spent.wall, texts.nbytes / spent.wall / 1e6
+    print(f"prior: {rate:.0f} documents/s, {size:.0f} MB/s")
+
+
+def time_student(texts: list[str], good: list[bool], copies: int, folder: Path) -> None:
+    """Trains a student on all passages and prints how fast it scores them."""
+    model = folder / "student.bin"
+    model.write_bytes(train_student(texts, good, StudentSettings()))
+    many = pl.Series(texts * copies)
+    spent, _ = timed(lambda: student_scores(model, many))
+    print(f"student: {len(many) / spent.wall:.0f} documents/s")
+
+
+def model_folder(model: Path, temporary: Path) -> Path:
+    """The model as a Hugging Face folder: a GGUF file is converted into ``temporary``."""
+    if model.is_dir():
+        return model
+    folder = temporary / "model"
+    spent, _ = timed(lambda: convert_gguf(model, folder))
+    print(f"GGUF converted in {spent.wall:.1f} s")
+    return folder
+
+
+def print_cards(
+    anchors: Sequence[Anchor], scores: dict[str, np.ndarray], judge: np.ndarray
+) -> None:
+    """Prints the report card of every score, and how surely the judge beats prior and length."""
+    grades = np.array([anchor.grade for anchor in anchors])
+    for name, card in grade_scores(grades, scores, scores["length"]).items():
+        print(f"{name:22s} {card}")
+    labels = (grades >= GOOD_FROM).astype(int)
+    for rival in ("prior", "length"):
+        chance = chance_of_beating(labels, judge, scores[rival])
+        print(f"the judge beats {rival} in {chance:.1%} of resamples")
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -63,25 +101,14 @@ def main() -> None:
     anchors = load_anchors()
     texts = pa.chunked_array([pa.array([a.text for a in anchors], pa.large_string())])
     languages = [anchor.language for anchor in anchors]
-    grades = np.array([anchor.grade for anchor in anchors])
     lengths = np.array([len(anchor.text) for anchor in anchors], np.float64)
     scores = {"length": lengths, "prior": prior_scores(texts, languages)}
-
     many = pa.chunked_array([pa.concat_arrays(texts.chunks * options.copies)])
-    started = time.perf_counter()
-    prior_scores(many, languages * options.copies)
-    seconds = time.perf_counter() - started
-    print(f"prior: {len(many) / seconds:.0f} documents/s, {many.nbytes / seconds / 1e6:.0f} MB/s")
+    time_prior(many, languages * options.copies)
 
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.model
-        if not folder.is_dir():
-            started = time.perf_counter()
-            folder = Path(temporary, "model")
-            convert_gguf(options.model, folder)
-            print(f"GGUF converted in {time.perf_counter() - started:.1f} s")
-        names = [options.engine, *([options.rival] if options.rival else [])]
-        for name in names:
+        folder = model_folder(options.model, Path(temporary))
+        for name in [options.engine, *([options.rival] if options.rival else [])]:
             settings = EngineSettings(
                 name, options.dtype, 2048, 4096, options.threads, options.gpus
             )
@@ -90,20 +117,9 @@ def main() -> None:
         if options.rival:
             difference = np.abs(judge - scores[f"judge ({options.rival})"])
             print(f"largest difference of grades: {difference.max():.3f}")
-
-        model = Path(temporary, "student.bin")
         good = [bool(grade) for grade in judge > np.median(judge)]
-        model.write_bytes(train_student(texts.to_pylist(), good, StudentSettings()))
-        started = time.perf_counter()
-        student_scores(model, pl.Series(many.to_pylist()))
-        print(f"student: {len(many) / (time.perf_counter() - started):.0f} documents/s")
-
-    for name, card in grade_scores(grades, scores, lengths).items():
-        print(f"{name:22s} {card}")
-    labels = (grades >= GOOD_FROM).astype(int)
-    for rival in ("prior", "length"):
-        chance = chance_of_beating(labels, judge, scores[rival])
-        print(f"the judge beats {rival} in {chance:.1%} of resamples")
+        time_student(texts.to_pylist(), good, options.copies, Path(temporary))
+    print_cards(anchors, scores, judge)
 
 
 if __name__ == "__main__":

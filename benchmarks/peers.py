@@ -1,4 +1,4 @@
-"""What several benchmarks share: the sample's files, a stopwatch, datatrove's language filter.
+"""What several benchmarks share: where files lie, a stopwatch, datatrove's language filter.
 
 This module imports little, since datatrove's worker processes import it too.
 """
@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import logging
+import os
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-SAMPLE = Path(__file__).resolve().parents[1] / "data" / "sample"
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "data" / "sample"
 WEIGHTS = SAMPLE / "models" / "lid.176.ftz"
 
 T = TypeVar("T")
@@ -45,6 +47,11 @@ def _cpu_seconds() -> float:
 def best_of(runs: int, call: Callable[[], T]) -> tuple[Spent, T]:
     """The run of the least CPU time; the first run also pays for imports and compilation."""
     return min((timed(call) for _ in range(runs)), key=lambda run: run[0].cpu)
+
+
+def shared_data() -> Path:
+    """The folder of measuring data: TAMIS_SHARED_DATA, else ``../shared/data``."""
+    return Path(os.environ.get("TAMIS_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 
 def existing(paths: Iterable[Path]) -> list[Path]:

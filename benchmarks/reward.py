@@ -1,4 +1,4 @@
-"""The reward model on labelled solutions: ``python benchmarks/reward.py prepare`` and ``measure``.
+"""The reward model on labelled solutions: ``python -m benchmarks.reward prepare``, and ``measure``.
 
 The data are the solutions of OpenAI's grade-school-math that are labelled right or wrong, four a
 problem, split by problem. ``prepare`` writes them as tokens into build/reward/. Then
@@ -15,10 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.gsm8k import AUTHORS, Solution, default_solutions, read_solutions
 from classifiers.reward.card import Candidate, pairwise_accuracy, reward_card
