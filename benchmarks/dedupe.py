@@ -35,8 +35,9 @@ import pyarrow as pa
 
 from benchmarks.dedupe_peers import BANDS, NGRAM, PEERS, ROWS, Flags
 from benchmarks.pairs import Judgement, Sets, judge, similar_pairs, whitespace_sets
+from benchmarks.parts import documents_table, write_part
 from benchmarks.peers import read_texts
-from benchmarks.planted import Planted, documents_table, write_part
+from benchmarks.planted import Planted
 from benchmarks.rounds import Ran, removed_documents, run_rounds
 from benchmarks.usage import Memory, cpu_seconds, run_measured
 from benchmarks.vocabulary import sample_vocabulary

@@ -137,6 +137,7 @@ def measure(name: str, folder: Path, parts: Sequence[Part], pairs: Pairs) -> Gro
     least = 1.0 if name == "exact_dedupe" else NearDedupeConfig().min_jaccard
     alike = pairs.jaccard >= least
     truth = Similar(pairs.left[alike], pairs.right[alike], pairs.jaccard[alike])
+    judged = judge(truth, removed)
     return Grown(
         name,
         len(removed),
@@ -147,7 +148,8 @@ def measure(name: str, folder: Path, parts: Sequence[Part], pairs: Pairs) -> Gro
         *memory,
         {label: Round(**one) for label, one in took["rounds"].items()},
         int(removed.sum()),
-        *judge(truth, removed),
+        judged.recall,
+        judged.precision,
         recall_by_jaccard(pairs, removed),
     )
 

@@ -25,11 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from benchmarks.vocabulary import Bytes, Numbers, Vocabulary, own_vocabulary, sample_vocabulary
-from manifests.schema import DOCUMENTS
+from benchmarks.parts import documents_table, write_part
+from benchmarks.vocabulary import Bytes, Vocabulary, own_vocabulary, sample_vocabulary
 from pipeline.compile import compiled
 from pipeline.corpus import Part
 
@@ -45,8 +43,6 @@ BLOCK = 100
 PLACES = 64
 """Places of a document that copies may edit, at most: one bit each."""
 SHORTEST = 30
-ROW_GROUP_BYTES = 8_000_000
-"""As ingest writes them."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64 (Steele et al. 2014)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -124,63 +120,64 @@ def _describe(
 
 @compiled
 def _write(
-    clusters: Ints,
-    members: Ints,
-    seed: int,
-    shortest: int,
-    longest: int,
-    letters: Bytes,
-    word_bounds: Numbers,
-    words: Numbers,
-    line_bounds: Numbers,
-    drawn: Numbers,
-    longest_word: int,
+    clusters: Ints, members: Ints, seed: int, shortest: int, longest: int, vocabulary: Vocabulary
 ) -> tuple[Bytes, Ints]:
-    """The UTF-8 bytes of documents and their offsets. ``drawn`` has a power of two of lines.
-
-    Words are parted by a space, lines of several words by a line feed.
-    """
-    vocabulary = len(word_bounds) - 1
-    shift = _64 - np.uint64(round(math.log2(len(drawn))))
+    """The UTF-8 bytes of documents and their offsets."""
+    longest_word = np.diff(vocabulary.word_bounds).max()
     text = np.empty(1 << 20, np.uint8)
     offsets = np.zeros(len(clusters) + 1, np.int64)
     filled = 0
     for row in range(len(clusters)):
         stream = _random(np.uint64(seed), clusters[row])
         length = _length(stream, shortest, longest)
-        left = _edits(stream, members[row], length)
-        _, apart = _places(length)
-        next_place = NGRAM - 1
-        # another word for every copy, so that two copies that edit one place differ there too
-        change = members[row] * (vocabulary // 8)
         if filled + length * (longest_word + 1) > len(text):
             larger = np.empty(2 * len(text) + length * (longest_word + 1), np.uint8)
             larger[:filled] = text[:filled]
             text = larger
-        place = 0
-        line = 8  # the first numbers of the stream are the length and the members'
-        while place < length:
-            number = drawn[np.int64(_random(stream, line) >> shift)]
-            line += 1
-            for at in range(line_bounds[number], line_bounds[number + 1]):
-                word = words[at]
-                if place == next_place:
-                    if left & _ONE:
-                        word = (word + change) % vocabulary
-                    left >>= _ONE
-                    next_place += apart
-                for byte in range(word_bounds[word], word_bounds[word + 1]):
-                    text[filled] = letters[byte]
-                    filled += 1
-                place += 1
-                if place == length:
-                    break
-                text[filled] = 32
-                filled += 1
-            if line_bounds[number + 1] - line_bounds[number] > 1 and place < length:
-                text[filled - 1] = 10
+        filled = _write_document(text, filled, stream, members[row], length, vocabulary)
         offsets[row + 1] = filled
     return text[:filled].copy(), offsets
+
+
+@compiled
+def _write_document(
+    text: Bytes, filled: int, stream: np.uint64, member: int, length: int, vocabulary: Vocabulary
+) -> int:
+    """Writes a document behind the bytes that are ``filled``; returns where it ends.
+
+    Words are parted by a space, lines of several words by a line feed.
+    """
+    letters, word_bounds, words, line_bounds, drawn = vocabulary
+    count = len(word_bounds) - 1
+    shift = _64 - np.uint64(round(math.log2(len(drawn))))
+    left = _edits(stream, member, length)
+    _, apart = _places(length)
+    next_place = NGRAM - 1
+    # another word for every copy, so that two copies that edit one place differ there too
+    change = member * (count // 8)
+    place = 0
+    line = 8  # the first numbers of the stream are the length and the members'
+    while place < length:
+        number = drawn[np.int64(_random(stream, line) >> shift)]
+        line += 1
+        for at in range(line_bounds[number], line_bounds[number + 1]):
+            word = words[at]
+            if place == next_place:
+                if left & _ONE:
+                    word = (word + change) % count
+                left >>= _ONE
+                next_place += apart
+            for byte in range(word_bounds[word], word_bounds[word + 1]):
+                text[filled] = letters[byte]
+                filled += 1
+            place += 1
+            if place == length:
+                break
+            text[filled] = 32
+            filled += 1
+        if line_bounds[number + 1] - line_bounds[number] > 1 and place < length:
+            text[filled - 1] = 10
+    return filled
 
 
 @compiled
@@ -252,19 +249,8 @@ class Planted:
     def texts(self, first: int, last: int) -> pa.Array:
         """Documents ``first`` to ``last`` (exclusive) as large strings."""
         numbers = np.arange(first, last, dtype=np.int64)
-        words = self.vocabulary
-        text, offsets = _write(
-            *self._members(numbers),
-            self.seed,
-            self.shortest,
-            self.longest,
-            words.letters,
-            words.word_bounds,
-            words.words,
-            words.line_bounds,
-            words.drawn,
-            int(np.diff(words.word_bounds).max()),
-        )
+        members = self._members(numbers)
+        text, offsets = _write(*members, self.seed, self.shortest, self.longest, self.vocabulary)
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(text)]
         return pa.Array.from_buffers(pa.large_string(), len(numbers), buffers)
 
@@ -292,33 +278,6 @@ class Planted:
             lengths, bits = _describe(*self._members(side), self.seed, self.shortest, self.longest)
             edits.append(bits)
         return Pairs(numbers[0], numbers[1], _indices(lengths, edits[0], edits[1]))
-
-
-def documents_table(ids: pa.Array, texts: pa.Array, first: int) -> pa.Table:
-    """A documents part of one source, ``planted``; locators are numbers from ``first``."""
-    rows = len(texts)
-    source = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), ["planted"])
-    locators = pc.cast(pa.array(np.arange(first, first + rows)), pa.string())
-    nothing = [pa.nulls(rows, pa.string())] * 4
-    return pa.table([ids, texts, source, locators, *nothing], schema=DOCUMENTS)
-
-
-def write_part(table: pa.Table, root: Path, index: int, folder: str = "documents") -> Part:
-    """Writes a documents part below a workspace as ingest does: zstd, row groups of 8 MB."""
-    path = f"{folder}/{index:05d}.parquet"
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    size = int(pc.sum(pc.binary_length(table["text"])).as_py() or 0)
-    rows = max(1, table.num_rows * ROW_GROUP_BYTES // max(1, size))
-    pq.write_table(
-        table,
-        root / path,
-        compression="zstd",
-        compression_level=3,
-        use_dictionary=["source", "license"],
-        write_statistics=False,
-        row_group_size=rows,
-    )
-    return Part(index, path, "planted", table.num_rows, size)
 
 
 def write_parts(

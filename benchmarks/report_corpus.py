@@ -46,7 +46,7 @@ def documents(rows: np.ndarray, pool: pa.Array, generator: np.random.Generator) 
 
     def skewed(words: list[str]) -> np.ndarray:
         place = (generator.random(count) ** 3 * len(words)).astype(int)
-        return np.array(words)[place]
+        return np.asarray(np.array(words)[place])
 
     picked = generator.integers(0, len(pool), count)
     size = np.array([len(text) for text in pool.to_pylist()])[picked]
