@@ -149,18 +149,34 @@ def load_recipe(
     draft = read_draft(path)
     for setting in settings:
         draft = draft.changed(setting)
-    return check_recipe(draft, catalog, path.resolve().parent, workspace)
+    return _with_known_sources(check_recipe(draft, catalog, path.resolve().parent, workspace))
 
 
 def recipe_from(
     content: dict[str, Json], catalog: Catalog, folder: Path, workspace: Path
 ) -> Recipe:
     """A checked recipe from a mapping. Its faults name no line."""
-    return check_recipe(Draft(content), catalog, folder, workspace)
+    return _with_known_sources(check_recipe(Draft(content), catalog, folder, workspace))
+
+
+def _with_known_sources(recipe: Recipe) -> Recipe:
+    """The recipe itself. Raises RecipeError for every source that a stage names and the recipe does
+    not have."""
+    known = sorted(named.name for named in (*recipe.sources, *recipe.makers))
+    faults: list[Fault] = [
+        (("stages", entry.name, *place), unknown("source", name, known))
+        for entry in recipe.entries
+        for place, name in entry.stage.named_sources()
+        if name not in known
+    ]
+    if faults:
+        raise recipe.origin.faults(faults)
+    return recipe
 
 
 def check_recipe(draft: Draft, catalog: Catalog, folder: Path, workspace: Path | None) -> Recipe:
-    """The typed recipe. Raises RecipeError with all faults of the draft."""
+    """The typed recipe. Raises RecipeError with all faults of the draft. Stages may name sources
+    that it does not have: a draft with other sources than its recipe keeps the recipe's stages."""
     content, origin = draft.content, draft.origin
     faults: list[Fault] = []
     for key in content:

@@ -192,6 +192,11 @@ class Stage(ABC, Generic[C]):
         runs, once the stages above have no faults; told instead of stages that are missing."""
         return []
 
+    def named_sources(self) -> list[tuple[Place, str]]:
+        """Sources that its config names: where in it, and the name. A recipe that has no such
+        source is told so before anything runs."""
+        return []
+
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Yields rounds of tasks, is sent their receipts in the tasks' order, returns artefacts.
 

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.draft import Place
 from pipeline.stage import Batch, Stage, StageConfig, setting
 from stages.line_votes import CODE, MARKUP, STATISTICS, Matrix, measure_lines
 
@@ -83,6 +84,10 @@ class Kind(Stage[KindConfig]):
     columns: ClassVar[pa.Schema] = pa.schema(
         [pa.field("kind", pa.string()), *(pa.field(name, pa.float64()) for name in STATISTICS)]
     )
+
+    def named_sources(self) -> list[tuple[Place, str]]:
+        """The sources whose kind is known."""
+        return [(("sources", name), name) for name in self.config.sources]
 
     def annotate(self, batch: Batch) -> pa.Table:
         """``kind`` (one of ``KINDS``), shares of bytes between 0 and 1, LaTeX marks a token."""

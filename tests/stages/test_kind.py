@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.recipe import RecipeError, load_recipe
+from stages.catalog import CATALOG
 from stages.kind import KINDS, Kind, KindConfig
 from tests.stages.driving import annotate, row_by_row, table_of
 
@@ -169,3 +171,27 @@ def test_the_kind_of_a_source_may_be_declared() -> None:
     stage = Kind(KindConfig(sources={"synthetic/math": "math"}))
     found = annotate(stage, table)["kind"].to_pylist()
     assert found == ["math", "code", "prose", "math"]
+
+
+def test_a_declared_source_that_the_recipe_has_not_is_named(tmp_path: Path) -> None:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "sources: [{name: web, path: '*.txt'}]\n"
+        "synthesize:\n"
+        "  synthetic/math: {use: math, procedural: {}, generator: {model: m.gguf}}\n"
+        "stages:\n"
+        "  kind:\n"
+        "    sources:\n"
+        "      web: prose\n"
+        "      synthetic/maths: math\n"
+        "      pages: list\n"
+    )
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(recipe, CATALOG)
+    place = f"{recipe}:{{}}: stages.kind.sources.{{}}: there is no source `{{}}`. {{}}"
+    assert str(caught.value).splitlines() == [
+        place.format(8, *["synthetic/maths"] * 2, "Did you mean `synthetic/math`?"),
+        place.format(9, "pages", "pages", "Known: synthetic/math, web."),
+    ]
+    recipe.write_text(recipe.read_text().replace("maths", "math").replace("pages: list", ""))
+    assert load_recipe(recipe, CATALOG).entries[0].stage.config.sources["synthetic/math"] == "math"
