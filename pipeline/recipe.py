@@ -162,7 +162,7 @@ def recipe_from(
 def _with_known_sources(recipe: Recipe) -> Recipe:
     """The recipe itself. Raises RecipeError for every source that a stage names and the recipe does
     not have."""
-    known = sorted(named.name for named in (*recipe.sources, *recipe.makers))
+    known = sorted([s.name for s in recipe.sources] + [m.name for m in recipe.makers])
     faults: list[Fault] = [
         (("stages", entry.name, *place), unknown("source", name, known))
         for entry in recipe.entries
