@@ -21,6 +21,7 @@ from stages.synthesize.completions import (
     prepare_tasks,
     samples_arguments,
 )
+from stages.synthesize.diversity import ECHOES
 from stages.synthesize.prompts import template_checksums
 from stages.synthesize.reward_rounds import Rewarded, reward_rounds
 from stages.synthesize.rewards import SOLUTIONS_FILE
@@ -128,6 +129,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             "model": about_generator(corpus, self.config.generator),
             "sampling": self.config.sampling.model_dump(mode="json"),
             **self._judging(),
+            "echoes": self.config.diversity.model_dump(mode="json", include=ECHOES),
         }
         return [
             corpus.task(f"{_HERE}.code_samples:verify_code", "verified", {**named, **about})

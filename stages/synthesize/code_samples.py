@@ -29,9 +29,15 @@ from stages.synthesize.cases import (
 from stages.synthesize.code_config import IMPLEMENT, TASK, CodeTestsConfig, SandboxConfig
 from stages.synthesize.code_seeds import TEMPLATES, function_of, shared_sandbox
 from stages.synthesize.completions import Sample, samples_of
-from stages.synthesize.diversity import Fault
+from stages.synthesize.diversity import DiversityConfig, Fault, echo_of
 from stages.synthesize.documents import written
-from stages.synthesize.functions import Function, normalized, pure_function, with_docstring
+from stages.synthesize.functions import (
+    Function,
+    body_of,
+    normalized,
+    pure_function,
+    with_docstring,
+)
 from stages.synthesize.json_lines import write_lines
 from stages.synthesize.prompts import load_template
 from stages.synthesize.provenance import SYNTHESIS, provenance, step
@@ -132,6 +138,7 @@ class _Judge:
         self.sandbox = shared_sandbox(config.weakest)
         self.limits = config.limits
         self.config = CodeTestsConfig(**run.arguments["tests"])
+        self.diversity = DiversityConfig(**run.arguments["echoes"])
         self.parsed = 0
         self.tests: Counter[str] = Counter()
         """Assertions in documents that were verified, by what their arguments come from."""
@@ -172,6 +179,8 @@ class _Judge:
             return judged
         if normalized(function.source) == normalized(original.source):
             return judged.stopped("echoes_seed", "the same but for names, comments and layout")
+        if self._echoes(function, body_of(original), judged):
+            return judged
         arguments = [case.values for case in cases]
         right = agreeing(stable_answers(self.sandbox, function, arguments, self.limits), cases)
         judged.verdict["agrees"] = [sum(right), len(cases)]
@@ -199,6 +208,8 @@ class _Judge:
         judged = _Judged(text, {"by": "given tests" if about["tests"] else "own tests"})
         function = self._read(text, about["name"], judged)
         if function is None:
+            return judged
+        if self._echoes(function, about["task"], judged):
             return judged
         if not function.docstring:
             source = with_docstring(function, about["task"])
@@ -229,6 +240,11 @@ class _Judge:
         if function is None:
             judged.stopped("not_pure", f"no function {name or ''} that stands alone and is pure")
         return function
+
+    def _echoes(self, function: Function, seed: str, judged: _Judged) -> bool:
+        """Whether what a function does stands in its seed; docstrings are meant to."""
+        judged.fault = echo_of(seed, body_of(function), self.diversity)
+        return judged.fault is not None
 
     def _own_cases(self, text: str, function: Function, judged: _Judged) -> list[Case]:
         """The assertions of the model that hold, and how many do not."""

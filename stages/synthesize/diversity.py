@@ -31,7 +31,8 @@ class DiversityConfig(StageConfig):
     ngram: int = setting(3, about="Words of such an n-gram; synthetic texts are short", ge=1)
     max_seed_overlap: float = setting(
         0.5,
-        about="Share of a passage's or question's n-grams that may stand in what it was made of",
+        about="Share of a text's n-grams that may stand in what it was made of: of a passage, a"
+        " question, the body of a function",
         ge=0.0,
         le=1.0,
     )
@@ -40,6 +41,10 @@ class DiversityConfig(StageConfig):
     )
     per_seed: int | None = setting(None, about="Documents of one seed at most", ge=1)
     per_skill: int | None = setting(None, about="Documents of one skill at most", ge=1)
+
+
+ECHOES = {"max_seed_overlap", "seed_ngram"}
+"""The settings of ``DiversityConfig`` that ``echo_of`` reads."""
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,12 @@ def normalized(source: str) -> str:
     return ast.dump(tree)
 
 
+def body_of(function: Function) -> str:
+    """What a function does, as text: its statements without docstring, comments and layout."""
+    (node,) = [node for node in parsed(function.source).body if isinstance(node, ast.FunctionDef)]
+    return "\n".join(map(ast.unparse, statements_of(node)))
+
+
 def with_docstring(function: Function, docstring: str) -> str:
     """The program with another docstring in its function."""
     tree = parsed(function.source)

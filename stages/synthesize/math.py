@@ -7,6 +7,8 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
+from classifiers.domain import TERMS_FILE
+from manifests.checksum import sha256_of_file
 from pipeline.corpus import Corpus
 from pipeline.source import Made, Synthesis
 from pipeline.stage import StageConfig, setting, split_config
@@ -111,7 +113,13 @@ class MathSynthesis(Synthesis[MathConfig]):
         """Seeds; passages, questions and evolved problems; solutions; verdicts; documents."""
         config = self.config
         given = self._given(corpus)
-        seeds = seed_tasks(corpus, config.seeds, f"{_HERE}.seeds:candidates_of_part", "candidates")
+        seeds = seed_tasks(
+            corpus,
+            config.seeds,
+            f"{_HERE}.seeds:candidates_of_part",
+            "candidates",
+            {"terms_sha256": sha256_of_file(TERMS_FILE)},
+        )
         prepare = prepare_tasks(corpus, config.generator)
         receipts = yield [*prepare, *given, *seeds]
         prepared = receipts[0].path("model") if prepare else None

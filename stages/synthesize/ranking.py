@@ -33,9 +33,11 @@ class Choice:
 
 
 def reward_told(model: Json, score: float | None, choice: Choice | None) -> dict[str, Json]:
-    """What provenance says of a reward: by which model, and how far it decided, where it did."""
+    """What provenance says of a reward: by which model, and how far it decided, where it did; no
+    margin where no other solution passed."""
     told = {"model": model, "score": score}
-    return told if choice is None else told | {"rank": choice.rank, "margin": choice.margin}
+    decided = {} if choice is None else {"rank": choice.rank, "margin": choice.margin}
+    return told | {key: value for key, value in decided.items() if value is not None}
 
 
 def choose(

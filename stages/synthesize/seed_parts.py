@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pipeline.corpus import Corpus
@@ -22,9 +22,15 @@ class SeedsConfig(Protocol):
         ...
 
 
-def seed_tasks(corpus: Corpus, seeds: SeedsConfig | None, function: str, name: str) -> list[Task]:
+def seed_tasks(
+    corpus: Corpus,
+    seeds: SeedsConfig | None,
+    function: str,
+    name: str,
+    more: Mapping[str, Json] | None = None,
+) -> list[Task]:
     """A task of ``function`` for every part of the seeds' sources, with the arguments ``view``,
-    ``source`` and ``seeds``; none without settings.
+    ``source``, ``seeds`` and ``more``; none without settings.
 
     Raises ValueError for a source that has no documents.
     """
@@ -45,6 +51,7 @@ def seed_tasks(corpus: Corpus, seeds: SeedsConfig | None, function: str, name: s
                 "view": corpus.view(part),
                 "source": part.source,
                 "seeds": seeds.model_dump(mode="json"),
+                **(more or {}),
             },
             documents=part.rows,
         )

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator, model_validator
 
+from classifiers.domain import TERMS_FILE, domain_model
 from pipeline.corpus import open_view
 from pipeline.stage import Batch, StageConfig, file_setting, setting
 from pipeline.task import Json, TaskRun
+from stages.domain import Domain, DomainConfig
 from stages.kind import Kind, KindConfig
 from stages.sampling import hash_ids
 from stages.synthesize.answers import final_answer
@@ -30,7 +35,12 @@ class CorpusSeedsConfig(StageConfig):
 
     sources: tuple[str, ...] = setting((), about="Their sources; empty: all of them")
     kinds: tuple[Literal["prose", "code", "math", "list", "markup"], ...] = setting(
-        ("math",), about="Their kinds, as the stage `kind` tells them by default", min_length=1
+        ("math",), about="Their kinds, as the stage `kind` tells them by default"
+    )
+    domains: tuple[str, ...] = setting(
+        ("mathematics", "science", "technology", "academic"),
+        about="Prose of these domains is taken too, as the stage `domain` tells them by default",
+        source="Qwen2.5's mathematics and STEM; docs/domain.md has the labels",
     )
     count: int = setting(1000, about="Documents, chosen by a hash of their id", ge=1)
     make: tuple[Literal["passage", "question"], ...] = setting(
@@ -43,6 +53,21 @@ class CorpusSeedsConfig(StageConfig):
         1500, about="So much of a document stands in the prompt, up to the end of a line", ge=50
     )
     seed: int = setting(0, about="Another number chooses other documents", ge=0)
+
+    @field_validator("domains")
+    @classmethod
+    def _known_domains(cls, domains: tuple[str, ...]) -> tuple[str, ...]:
+        known = domain_model(TERMS_FILE).labels
+        for domain in domains:
+            if domain not in known:
+                raise ValueError(f"there is no domain `{domain}`. There are {', '.join(known)}.")
+        return domains
+
+    @model_validator(mode="after")
+    def _something_to_choose(self) -> Self:
+        if not (self.kinds or self.domains):
+            raise ValueError("no document can be a seed: give `kinds` or `domains`.")
+        return self
 
 
 class ProblemFileConfig(StageConfig):
@@ -63,14 +88,15 @@ def candidates_of_part(run: TaskRun) -> Json:
     """Writes ``seeds.jsonl``: the documents of a part that may be seeds, those with the smallest
     hashes, at most ``count``."""
     config = CorpusSeedsConfig(**run.arguments["seeds"])
-    table = open_view(run.store, run.arguments["view"], ("id", "text", "locator")).table
-    texts = table["text"].to_pylist()
-    kinds = Kind(KindConfig()).annotate(Batch(table, np.arange(len(texts)), {}))["kind"].to_pylist()
+    table = open_view(run.store, run.arguments["view"], ("id", "text", "url", "locator")).table
+    long_enough = pc.greater_equal(pc.utf8_length(table["text"]), config.min_characters)
+    table = table.filter(long_enough)
+    kinds, domains = _kinds_and_domains(table, config)
     hashes = hash_ids(table["id"], config.seed)
     fits = [
         row
-        for row, text in enumerate(texts)
-        if kinds[row] in config.kinds and len(text) >= config.min_characters
+        for row, kind in enumerate(kinds)
+        if kind in config.kinds or domains.get(row) in config.domains
     ]
     fits = sorted(fits, key=lambda row: int(hashes[row]))[: config.count]
     seeds = [
@@ -80,11 +106,29 @@ def candidates_of_part(run: TaskRun) -> Json:
             "source": run.arguments["source"],
             "locator": table["locator"][row].as_py(),
             "document_kind": kinds[row],
-            "text": _beginning(texts[row], config.max_characters),
+            **({"document_domain": domains[row]} if row in domains else {}),
+            "text": _beginning(table["text"][row].as_py(), config.max_characters),
         }
         for row in fits
     ]
     return {"candidates": write_lines(run.output / SEEDS_FILE, seeds)}
+
+
+def _kinds_and_domains(
+    table: pa.Table, config: CorpusSeedsConfig
+) -> tuple[list[str], dict[int, str]]:
+    """The kind of every row; and the domains of rows of prose, where they are asked for."""
+    kinds = Kind(KindConfig()).annotate(_batch(table))["kind"]
+    prose = np.flatnonzero(pc.equal(kinds, "prose").to_numpy())
+    if not config.domains or "prose" in config.kinds:
+        return kinds.to_pylist(), {}
+    read = table.append_column("kind.kind", kinds).take(pa.array(prose))
+    domains = Domain(DomainConfig()).annotate(_batch(read))["domain"].to_pylist()
+    return kinds.to_pylist(), dict(zip(prose.tolist(), domains, strict=True))
+
+
+def _batch(table: pa.Table) -> Batch:
+    return Batch(table, np.arange(table.num_rows), {"terms": TERMS_FILE})
 
 
 def choose_seeds(run: TaskRun) -> Json:
@@ -101,7 +145,7 @@ def choose_seeds(run: TaskRun) -> Json:
 
 def _requests(seeds: list[dict[str, Json]], config: CorpusSeedsConfig) -> Iterator[Request]:
     for seed in seeds:
-        about = {key: seed[key] for key in ("id", "source", "locator", "document_kind")}
+        about = {key: seed[key] for key in seed if key not in ("hash", "text")}
         for made in config.make:
             messages = load_template(TEMPLATES[made]).messages(document=seed["text"])
             told = {"made": made, "seed": {"kind": "corpus", **about}, "text": seed["text"]}

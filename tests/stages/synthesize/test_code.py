@@ -71,6 +71,7 @@ class Run:
             "model": {"name": "hand", "sha256": "0" * 64},
             "sampling": {"temperature": 0.0},
             **self.judging,
+            "echoes": {},
         }
         self.verified = self.task("code_samples:verify_code", arguments)
         path = self.store.path(self.verified.path(CANDIDATES_FILE))
@@ -186,6 +187,44 @@ def test_a_function_written_anew_must_answer_as_the_original(run: Run) -> None:
         judge("def last(items):\n    while True:\n        pass\n    return 1\n")["fault"]["reason"]
         == "answer_wrong"
     )
+
+
+COUNT_WORDS = '''
+def count_words(text: str):
+    """How often each word stands in a text.
+
+    >>> count_words("a b a")
+    {'a': 2, 'b': 1}
+    """
+    counts = {}
+    for word in text.lower().split():
+        if word.isalpha():
+            counts[word] = counts.get(word, 0) + 1
+    return counts
+'''
+
+
+def test_a_function_that_hardly_differs_from_its_seed_echoes_it(run: Run) -> None:
+    requests = run.seeds_of(COUNT_WORDS, make=("implement",))
+    hardly = COUNT_WORDS.replace("    return counts", "    result = counts\n    return result")
+    anew = (
+        "def count_words(text: str):\n    words = [w for w in text.lower().split() if w.isalpha()]"
+        "\n    return {w: words.count(w) for w in words}\n"
+    )
+    ((near,), (far,)) = (run.judged(requests, [text]) for text in (hardly, anew))
+    assert near["fault"]["reason"] == "echoes_seed"
+    assert "n-grams stand in the seed" in near["fault"]["detail"]
+    assert far["fault"] is None
+
+
+def test_a_function_that_stands_in_its_task_echoes_it(run: Run) -> None:
+    given = "if not items: return None\n    return items[-1]"
+    task = f"Write last(items). It should do this: {given}"
+    tests = ["assert last([1, 2]) == 2", "assert last([]) is None"]
+    requests = run.tasks_of_file([{"task": task, "name": "last", "tests": tests}] * 2)
+    copied, own = run.judged(requests, [f"def last(items):\n    {given}\n", LAST])
+    assert copied["fault"]["reason"] == "echoes_seed"
+    assert own["fault"] is None
 
 
 def test_tests_for_a_function_must_hold_and_tell(run: Run) -> None:
