@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from classifiers.vllm.process import Vllm, open_vllm
-
-ENGINES = ("transformers", "vllm")
+from classifiers.judge.engine import ENGINES
 
 Finish = Literal["stop", "length", "prompt_too_long"]
 
@@ -33,6 +31,11 @@ class GeneratorSettings:
     threads: int = 1
     gpus: int = 0
 
+    @property
+    def max_length(self) -> int:
+        """The longest prompt with its continuation, in tokens."""
+        return self.max_prompt + self.max_tokens
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -47,6 +50,15 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Prompt:
+    """Token ids to go on from (at least one), and the seed that what follows is drawn with, below
+    2^62."""
+
+    tokens: Sequence[int]
+    seed: int
+
+
+@dataclass(frozen=True)
 class Continuation:
     """Tokens drawn, the one that ended the text left out; ``ended`` is whether one did."""
 
@@ -58,14 +70,9 @@ class GeneratorEngine(Protocol):
     """A loaded causal language model."""
 
     def continue_all(
-        self,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        ends: Sequence[int],
-        sampling: Sampling,
+        self, prompts: Sequence[Prompt], ends: Sequence[int], sampling: Sampling
     ) -> list[Continuation]:
-        """A continuation of every prompt (token ids, none empty), drawn with its own seed (below
-        2^62), up to a token of ``ends`` or ``sampling.max_tokens``."""
+        """A continuation of every prompt, up to a token of ``ends`` or ``sampling.max_tokens``."""
         ...
 
     def close(self) -> None:
@@ -86,50 +93,9 @@ def open_generator_engine(
 
         return TransformersGenerator(settings, model)
     if settings.name == "vllm":
+        from classifiers.generator.vllm_engine import VllmGenerator
+
         return VllmGenerator(settings, model, interpreter)
     raise ValueError(
         f"there is no generator engine `{settings.name}`. Known: {', '.join(ENGINES)}."
     )
-
-
-class VllmGenerator:
-    """A causal language model in vLLM, which batches by itself."""
-
-    def __init__(self, settings: GeneratorSettings, model: Path, interpreter: str | None) -> None:
-        """Loads the Hugging Face folder ``model``. Raises ImportError when there is no vLLM,
-        RuntimeError with the child's last words when it cannot load."""
-        self._vllm: Vllm = open_vllm(
-            "generator",
-            {
-                "model": str(model),
-                "dtype": settings.dtype,
-                "max_length": settings.max_prompt + settings.max_tokens,
-                "threads": settings.threads,
-                "gpus": settings.gpus,
-            },
-            interpreter,
-        )
-
-    def continue_all(
-        self,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        ends: Sequence[int],
-        sampling: Sampling,
-    ) -> list[Continuation]:
-        """See ``GeneratorEngine``."""
-        answer = self._vllm.ask(
-            {
-                "prompts": [list(prompt) for prompt in prompts],
-                "seeds": list(seeds),
-                "ends": list(ends),
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "max_tokens": sampling.max_tokens,
-            }
-        )
-        return [Continuation(tokens, ended) for tokens, ended in answer["continuations"]]
-
-    def close(self) -> None:
-        """Ends vLLM."""
-        self._vllm.close()

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classifiers.generator.engine import Finish, GeneratorEngine, Sampling
+from classifiers.generator.engine import Finish, GeneratorEngine, Prompt, Sampling
 
 Messages = Sequence[Mapping[str, str]]
 """A conversation: ``{"role": "system" | "user" | "assistant", "content": …}`` each."""
@@ -76,8 +76,7 @@ class Generator:
         prompts = [self.prompt(request.messages) for request in requests]
         fits = [i for i, prompt in enumerate(prompts) if 0 < len(prompt) <= self.max_prompt]
         drawn = self.engine.continue_all(
-            [prompts[i] for i in fits],
-            [int(requests[i].key[:_SEED_DIGITS], 16) for i in fits],
+            [Prompt(prompts[i], int(requests[i].key[:_SEED_DIGITS], 16)) for i in fits],
             self.ends,
             sampling,
         )

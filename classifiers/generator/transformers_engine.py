@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from classifiers.generator.engine import Continuation, GeneratorSettings, Sampling
-from classifiers.judge.engine import EngineSettings
+from classifiers.generator.engine import Continuation, GeneratorSettings, Prompt, Sampling
 from classifiers.judge.transformers_engine import start_torch
 
 _HEAD = 64
@@ -25,7 +24,7 @@ class TransformersGenerator:
     def __init__(self, settings: GeneratorSettings, model: Path) -> None:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process."""
         self.settings = settings
-        self.device = start_torch(EngineSettings(gpus=settings.gpus, threads=settings.threads))
+        self.device = start_torch(settings.threads, settings.gpus)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(model),
             dtype=getattr(torch, settings.dtype),
@@ -35,38 +34,25 @@ class TransformersGenerator:
         self.model = loaded.to(self.device).eval()
 
     def continue_all(
-        self,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        ends: Sequence[int],
-        sampling: Sampling,
+        self, prompts: Sequence[Prompt], ends: Sequence[int], sampling: Sampling
     ) -> list[Continuation]:
         """See ``GeneratorEngine``. Prompts are batched by length, ties by order."""
-        order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
+        order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index].tokens), index))
         found: dict[int, Continuation] = {}
         for first in range(0, len(order), self.settings.batch):
             batch = order[first : first + self.settings.batch]
-            drawn = self._continue_batch(
-                [prompts[index] for index in batch],
-                [seeds[index] for index in batch],
-                ends,
-                sampling,
-            )
+            drawn = self._continue_batch([prompts[index] for index in batch], ends, sampling)
             found.update(zip(batch, drawn, strict=True))
         return [found[index] for index in range(len(prompts))]
 
     @torch.inference_mode()
     def _continue_batch(
-        self,
-        prompts: Sequence[Sequence[int]],
-        seeds: Sequence[int],
-        ends: Sequence[int],
-        sampling: Sampling,
+        self, prompts: Sequence[Prompt], ends: Sequence[int], sampling: Sampling
     ) -> list[Continuation]:
         draws = torch.tensor(
-            np.stack([uniform_draws(seed, sampling.max_tokens) for seed in seeds])
+            np.stack([uniform_draws(prompt.seed, sampling.max_tokens) for prompt in prompts])
         ).to(self.device)
-        ids, mask = self._padded(prompts)
+        ids, mask = self._padded([prompt.tokens for prompt in prompts])
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         final = torch.tensor(list(ends), device=self.device)
         tokens: list[list[int]] = [[] for _ in prompts]

@@ -36,16 +36,6 @@ class EngineSettings:
     threads: int = 1
     gpus: int = 0
 
-    def for_vllm(self, model: Path) -> dict[str, Any]:
-        """The settings that vLLM takes, as the keywords of a role (``classifiers.vllm.worker``)."""
-        return {
-            "model": str(model),
-            "dtype": self.dtype,
-            "max_length": self.max_length,
-            "threads": self.threads,
-            "gpus": self.gpus,
-        }
-
 
 class JudgeEngine(Protocol):
     """A loaded causal language model."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class TransformersEngine:
     def __init__(self, settings: EngineSettings, model: Path) -> None:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process."""
         self.settings = settings
-        self.device = start_torch(settings)
+        self.device = start_torch(settings.threads, settings.gpus)
         dtype: torch.dtype = getattr(torch, settings.dtype)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(model), dtype=dtype, attn_implementation="sdpa", local_files_only=True
@@ -46,21 +46,9 @@ class TransformersEngine:
         if shared:
             ids = torch.tensor([list(prompts[0][:shared])], device=self.device)
             prefix = self.model.base_model(input_ids=ids, use_cache=True).past_key_values
-        lengths = [len(prompt) - shared for prompt in prompts]
-        for batch in batches_by_length(lengths, self.settings.batch_tokens):
-            longest = max(lengths[index] for index in batch)
-            ids = torch.zeros((len(batch), longest), dtype=torch.long)
-            for place, index in enumerate(batch):
-                ids[place, : lengths[index]] = torch.tensor(list(prompts[index][shared:]))
-            cache = copy.deepcopy(prefix)
-            if cache is not None:
-                cache.batch_repeat_interleave(len(batch))
-            # padding stands on the right, where causal attention cannot look: no mask is needed
-            hidden = self.model.base_model(
-                input_ids=ids.to(self.device), past_key_values=cache, use_cache=bool(shared)
-            )[0]
-            last = torch.tensor([lengths[index] - 1 for index in batch], device=self.device)
-            ends = hidden[torch.arange(len(batch), device=self.device), last]
+        own = [prompt[shared:] for prompt in prompts]
+        budget = self.settings.batch_tokens
+        for batch, ends in last_states(self.model.base_model, own, budget, self.device, prefix):
             logits = self.model.get_output_embeddings()(ends).float()
             chosen = torch.log_softmax(logits, dim=-1)[:, wanted]
             result[batch] = chosen.double().cpu().numpy()
@@ -71,16 +59,42 @@ class TransformersEngine:
         del self.model
 
 
-def start_torch(settings: EngineSettings) -> torch.device:
+def start_torch(threads: int, gpus: int) -> torch.device:
     """The device of an engine; sets torch's threads for this process. Raises ValueError for more
     than one GPU."""
-    if settings.gpus > 1:
+    if gpus > 1:
         raise ValueError("the transformers engine uses one GPU. Set gpus: 1, or engine: vllm.")
     logging.disable_progress_bar()
-    if settings.gpus:
+    if gpus:
         return torch.device("cuda")
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(threads)
     return torch.device("cpu")
+
+
+def last_states(
+    trunk: Any,
+    sequences: Sequence[Sequence[int]],
+    budget: int,
+    device: torch.device,
+    prefix: Any = None,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Indices of sequences with the hidden states (indices, width) of a model without its head at
+    their last tokens, batched by length; ``prefix`` is the cache of what stands before all."""
+    lengths = [len(sequence) for sequence in sequences]
+    for batch in batches_by_length(lengths, budget):
+        ids = torch.zeros((len(batch), max(lengths[index] for index in batch)), dtype=torch.long)
+        for place, index in enumerate(batch):
+            ids[place, : lengths[index]] = torch.tensor(list(sequences[index]))
+        cache = copy.deepcopy(prefix)
+        if cache is not None:
+            cache.batch_repeat_interleave(len(batch))
+        # padding stands on the right, where causal attention cannot look: no mask is needed, and
+        # the last token is known, where transformers would look for the padding token
+        hidden = trunk(
+            input_ids=ids.to(device), past_key_values=cache, use_cache=cache is not None
+        )[0]
+        last = torch.tensor([lengths[index] - 1 for index in batch], device=device)
+        yield batch, hidden[torch.arange(len(batch), device=device), last]
 
 
 def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:

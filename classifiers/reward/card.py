@@ -16,7 +16,6 @@ import numpy as np
 
 from classifiers.report_card import spearman
 
-Json = Any
 Matrix = np.ndarray[Any, np.dtype[np.float32]]
 
 _WORD = re.compile(r"\d+(?:\.\d+)?|\w+|[^\w\s]")
@@ -100,13 +99,13 @@ def _word_counts(candidates: Sequence[Candidate], index: dict[str, int]) -> Matr
     return rows
 
 
-def selection_card(candidates: Sequence[Candidate]) -> Json:
+def selection_card(candidates: Sequence[Candidate]) -> dict[str, Any]:
     """Choosing one of each problem's n solutions: ``random``, ``maj@n`` (the most frequent answer),
     ``rm@n`` (the highest reward) and ``pass@n`` (whether any is right), as the share of problems
     solved. Ties count their expected value. Problems with one solution are left out."""
     groups = [places for places in by_problem(candidates) if len(places) > 1]
     sizes = [len(places) for places in groups]
-    card: dict[str, Json] = {
+    card: dict[str, Any] = {
         "problems": len(groups),
         "n": [min(sizes), max(sizes)] if sizes else None,
     }
@@ -135,7 +134,7 @@ def _majority_right(candidates: Sequence[Candidate]) -> float:
     return _share_right(firsts)
 
 
-def reward_card(training: Sequence[Candidate], held_out: Sequence[Candidate]) -> Json:
+def reward_card(training: Sequence[Candidate], held_out: Sequence[Candidate]) -> dict[str, Any]:
     """The report card of a reward model: pairwise accuracy on held-out problems beside shorter-wins
     and a bag of words trained on ``training``, rank correlation of the score with length, and the
     choice among solutions; 3 decimals, None where undefined."""

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 from classifiers.judge.engine import EngineSettings, Floats, check_prompts
-from classifiers.judge.transformers_engine import batches_by_length, start_torch
+from classifiers.judge.transformers_engine import last_states, start_torch
 
 BY_TOKEN = "Qwen2ForRewardModel"
 """The architecture of Qwen2.5-Math-RM, which transformers does not have: its trunk is Qwen2's."""
@@ -26,7 +26,7 @@ class TransformersEngine:
         """Loads the Hugging Face folder ``model``. Sets torch's threads for this process. Raises
         ValueError for a model that is no reward model; code of the model's own is never run."""
         self.settings = settings
-        self.device = start_torch(settings)
+        self.device = start_torch(settings.threads, settings.gpus)
         trunk, head = _load(model, getattr(torch, settings.dtype))
         self.trunk, self.head = trunk.to(self.device).eval(), head.to(self.device).eval()
 
@@ -35,16 +35,8 @@ class TransformersEngine:
         """See ``RewardEngine``. Sequences are batched by length, ties by order."""
         check_prompts(sequences, self.settings.max_length)
         scores = np.zeros(len(sequences), np.float64)
-        lengths = [len(sequence) for sequence in sequences]
-        for batch in batches_by_length(lengths, self.settings.batch_tokens):
-            ids = torch.zeros((len(batch), max(lengths[i] for i in batch)), dtype=torch.long)
-            for place, index in enumerate(batch):
-                ids[place, : lengths[index]] = torch.tensor(list(sequences[index]))
-            # padding stands on the right, where causal attention cannot look: no mask is needed,
-            # and the last token is known, where transformers would look for the padding token
-            hidden = self.trunk(input_ids=ids.to(self.device), use_cache=False)[0]
-            last = torch.tensor([lengths[index] - 1 for index in batch], device=self.device)
-            ends = hidden[torch.arange(len(batch), device=self.device), last]
+        budget = self.settings.batch_tokens
+        for batch, ends in last_states(self.trunk, sequences, budget, self.device):
             scores[batch] = self.head(ends)[:, 0].double().cpu().numpy()
         return scores
 

@@ -17,7 +17,7 @@ class VllmEngine:
     def __init__(self, settings: EngineSettings, model: Path, interpreter: str | None) -> None:
         """Loads the Hugging Face folder ``model``. Raises ImportError when there is no vLLM."""
         self.settings = settings
-        self._vllm = open_vllm("reward", settings.for_vllm(model), interpreter)
+        self._vllm = open_vllm("reward", settings, model, interpreter)
 
     def scores(self, sequences: Sequence[Sequence[int]]) -> Floats:
         """See ``RewardEngine``."""

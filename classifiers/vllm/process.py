@@ -35,24 +35,55 @@ class Vllm(Protocol):
         ...
 
 
-def open_vllm(role: str, settings: dict[str, Json], interpreter: str | None) -> Vllm:
-    """Loads a model in a role; ``settings`` are the keywords of the role's class (JSON).
+class VllmSettings(Protocol):
+    """What vLLM is told of any role's settings."""
+
+    @property
+    def dtype(self) -> str:
+        """The arithmetic: ``float32``, ``bfloat16`` …"""
+        ...
+
+    @property
+    def max_length(self) -> int:
+        """The longest sequence of tokens."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """CPU threads."""
+        ...
+
+    @property
+    def gpus(self) -> int:
+        """GPUs; 0 means the CPU."""
+        ...
+
+
+def open_vllm(role: str, settings: VllmSettings, model: Path, interpreter: str | None) -> Vllm:
+    """Loads a model (a Hugging Face folder) in a role of ``classifiers.vllm.worker``.
 
     ``interpreter`` is the Python of an environment that has vLLM, for when this one has not.
     Raises ImportError when vLLM cannot be found.
     """
+    keywords = {
+        "model": str(model),
+        "dtype": settings.dtype,
+        "max_length": settings.max_length,
+        "threads": settings.threads,
+        "gpus": settings.gpus,
+    }
     if interpreter:
-        return VllmProcess(role, settings, interpreter)
+        return VllmProcess(role, keywords, interpreter)
     if find_spec("vllm") is None:
         raise ImportError(_MISSING)
-    return VllmHere(role, settings)
+    return VllmHere(role, keywords)
 
 
 class VllmHere:
     """vLLM in this process."""
 
-    def __init__(self, role: str, settings: dict[str, Json]) -> None:
-        self._role: Role = ROLES[role](**settings)
+    def __init__(self, role: str, keywords: dict[str, Json]) -> None:
+        self._role: Role = ROLES[role](**keywords)
 
     def ask(self, question: dict[str, Json]) -> dict[str, Json]:
         """See ``Vllm``."""
@@ -66,7 +97,7 @@ class VllmHere:
 class VllmProcess:
     """vLLM in a child process, started with the interpreter of an environment that has it."""
 
-    def __init__(self, role: str, settings: dict[str, Json], interpreter: str) -> None:
+    def __init__(self, role: str, keywords: dict[str, Json], interpreter: str) -> None:
         """Starts the child and loads the model. Raises ImportError when the interpreter is not
         there, RuntimeError with the child's last words when it cannot load."""
         if not Path(interpreter).exists():
@@ -84,7 +115,7 @@ class VllmProcess:
             encoding="utf-8",
         )
         os.close(log)
-        self.ask({"role": role, **settings})
+        self.ask({"role": role, **keywords})
 
     def ask(self, question: dict[str, Json]) -> dict[str, Json]:
         """See ``Vllm``."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from classifiers.generator.engine import GeneratorSettings, Sampling, open_generator_engine
+from classifiers.generator.engine import GeneratorSettings, Prompt, Sampling, open_generator_engine
 from classifiers.generator.generator import Generator, Request, request_key
 from classifiers.generator.transformers_engine import draw_tokens, uniform_draws
 from tests.classifiers.tiny_model import write_tiny_model
@@ -69,10 +69,11 @@ def test_prompts_that_are_too_long_get_no_text(generator: Generator) -> None:
 def test_a_completion_ends_at_an_end_token(tiny: Path) -> None:
     engine = open_generator_engine(SETTINGS, tiny)
     greedy = Sampling(temperature=0.0, max_tokens=6)
-    (free,) = engine.continue_all([[5, 6, 7]], [1], [], greedy)
+    prompt = Prompt([5, 6, 7], seed=1)
+    (free,) = engine.continue_all([prompt], [], greedy)
     assert (len(free.tokens), free.ended) == (6, False)
     place = free.tokens.index(free.tokens[3])
-    (cut,) = engine.continue_all([[5, 6, 7]], [1], [free.tokens[3]], greedy)
+    (cut,) = engine.continue_all([prompt], [free.tokens[3]], greedy)
     assert (cut.tokens, cut.ended) == (free.tokens[:place], True)
 
 
