@@ -44,8 +44,44 @@ def cosine_share(step: int, steps: int, warmup_share: float, final_share: float)
     return final_share + (1 - final_share) * cosine
 
 
+class RunConfig:
+    """What the settings of every run have in common: the sizes of a model, and how they are
+    checked. Dataclasses of settings inherit it and declare the fields."""
+
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    mlp_width: int
+
+    def require(self, name: str, holds: bool, otherwise: str) -> None:
+        """Raise ConfigError about the setting `name` unless it `holds`."""
+        if not holds:
+            raise ConfigError(f"{name}: {getattr(self, name)} {otherwise}.")
+
+    def sizes(self, vocabulary_size: int, max_length: int, **more: Any) -> ModelConfig:
+        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64; `more` are
+        other fields of ModelConfig. Raises ConfigError where the sizes do not fit together.
+
+        Matrix products are fastest where all sizes are multiples of 64.
+        """
+        try:
+            return ModelConfig(
+                vocabulary_size=-(-vocabulary_size // 64) * 64,
+                width=self.width,
+                layers=self.layers,
+                heads=self.heads,
+                kv_heads=self.kv_heads,
+                mlp_width=self.mlp_width,
+                max_length=max_length,
+                **more,
+            )
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(RunConfig):
     """Settings of one run; raises ConfigError for impossible values.
 
     The defaults train about 2 million parameters for a minute on two CPU cores. They show that a
@@ -93,57 +129,38 @@ class TrainConfig:
         object.__setattr__(self, "out", Path(self.out))
         at_least_one = ["sequence_length", "batch_size", "accumulate", "checkpoint_every"]
         for name in at_least_one:
-            self._require(name, getattr(self, name) >= 1, "must be at least 1")
+            self.require(name, getattr(self, name) >= 1, "must be at least 1")
         for name in ("steps", "tokens", "threads"):
             value = getattr(self, name)
-            self._require(name, value is None or value >= 1, "must be at least 1, or left out")
+            self.require(name, value is None or value >= 1, "must be at least 1, or left out")
         for name in ("learning_rate", "clip", "rope_base"):
             value = getattr(self, name)
-            self._require(name, 0 < value < math.inf, "must be a number above 0")
+            self.require(name, 0 < value < math.inf, "must be a number above 0")
         for name in ("final_share", "warmup_share", "held_out_share"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "must lie between 0 and 1")
+            self.require(name, 0 <= getattr(self, name) <= 1, "must lie between 0 and 1")
         for name in ("beta1", "beta2"):
-            self._require(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
-        self._require("weight_decay", 0 <= self.weight_decay < math.inf, "must not be negative")
-        self._require("seed", 0 <= self.seed < 1 << 63, "must lie in [0, 2^63)")
-        self._require("held_out_share", self.held_out_share < 1, "would leave nothing to train on")
-        self._require("held_out_min_tokens", self.held_out_min_tokens >= 1, "must be at least 1")
-        self._require(
+            self.require(name, 0 <= getattr(self, name) < 1, "must lie in [0, 1)")
+        self.require("weight_decay", 0 <= self.weight_decay < math.inf, "must not be negative")
+        self.require("seed", 0 <= self.seed < 1 << 63, "must lie in [0, 2^63)")
+        self.require("held_out_share", self.held_out_share < 1, "would leave nothing to train on")
+        self.require("held_out_min_tokens", self.held_out_min_tokens >= 1, "must be at least 1")
+        self.require(
             "held_out_max_tokens",
             self.held_out_max_tokens >= self.held_out_min_tokens,
             f"must not be less than held_out_min_tokens ({self.held_out_min_tokens})",
         )
-        self._require(
+        self.require(
             "accumulate",
             self.batch_size % self.accumulate == 0,
             f"must divide batch_size ({self.batch_size})",
         )
         self.model(1)
 
-    def _require(self, name: str, holds: bool, otherwise: str) -> None:
-        if not holds:
-            raise ConfigError(f"{name}: {getattr(self, name)} {otherwise}.")
-
     def model(self, vocabulary_size: int, longest: int = 0) -> ModelConfig:
-        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64, and for
-        sequences of `longest` tokens where those of a phase are longer than `sequence_length`.
-
-        Matrix products are fastest where all sizes are multiples of 64.
-        """
-        try:
-            return ModelConfig(
-                vocabulary_size=-(-vocabulary_size // 64) * 64,
-                width=self.width,
-                layers=self.layers,
-                heads=self.heads,
-                kv_heads=self.kv_heads,
-                mlp_width=self.mlp_width,
-                max_length=max(self.sequence_length, longest),
-                rope_base=self.rope_base,
-                tied=self.tied,
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        """The model for a tokenizer of `vocabulary_size`, and for sequences of `longest` tokens
+        where those of a phase are longer than `sequence_length`."""
+        length = max(self.sequence_length, longest)
+        return self.sizes(vocabulary_size, length, rope_base=self.rope_base, tied=self.tied)
 
     @property
     def tokens_per_step(self) -> int:

@@ -103,12 +103,18 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     return state
 
 
-def export(model: Qwen2, directory: str | os.PathLike[str], eos: int) -> Path:
+def write_model(
+    directory: str | os.PathLike[str], config: dict[str, Any], state: dict[str, Tensor]
+) -> Path:
     """Write `config.json` and `model.safetensors`, for transformers' `from_pretrained`."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
-    config = hugging_face_config(model.config, eos)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    state = hugging_face_state(model, model.config.tied)
     write_safetensors(folder / "model.safetensors", state)
     return folder
+
+
+def export(model: Qwen2, directory: str | os.PathLike[str], eos: int) -> Path:
+    """Write a language model in Hugging Face format."""
+    config = hugging_face_config(model.config, eos)
+    return write_model(directory, config, hugging_face_state(model, model.config.tied))

@@ -24,9 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.config import ConfigError, cosine_share, setting
+from trainer.config import ConfigError, RunConfig, cosine_share, setting
 from trainer.held_out import precision
-from trainer.model import ModelConfig
 from trainer.options import add_options
 from trainer.reward_data import (
     Bools,
@@ -49,7 +48,7 @@ _BETAS = (0.9, 0.95)
 
 
 @dataclass(frozen=True)
-class RewardTrainConfig:
+class RewardTrainConfig(RunConfig):
     """Settings of one run; raises ConfigError for impossible values."""
 
     data: Path = field(metadata={"help": "file of labelled solutions (Arrow IPC)"})
@@ -87,36 +86,17 @@ class RewardTrainConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "data", Path(self.data))
         object.__setattr__(self, "out", Path(self.out))
-        self._require("loss", self.loss in LOSSES, f"is none. Set {' or '.join(LOSSES)}")
+        self.require("loss", self.loss in LOSSES, f"is none. Set {' or '.join(LOSSES)}")
         for name in ("problems", "max_length", "epochs", "learning_rate", "clip"):
             value = getattr(self, name)
-            self._require(name, 0 < value < math.inf, "must be a number above 0")
+            self.require(name, 0 < value < math.inf, "must be a number above 0")
         for name in ("final_share", "warmup_share"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "must lie between 0 and 1")
+            self.require(name, 0 <= getattr(self, name) <= 1, "must lie between 0 and 1")
         for name in ("weight_decay", "language_weight"):
-            self._require(name, 0 <= getattr(self, name) < math.inf, "must not be negative")
-        self._require("seed", 0 <= self.seed < 1 << 63, "must lie in [0, 2^63)")
-        self._require("held_out_share", 0 < self.held_out_share < 1, "must lie between 0 and 1")
-        try:
-            self.sizes(1)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-
-    def _require(self, name: str, holds: bool, otherwise: str) -> None:
-        if not holds:
-            raise ConfigError(f"{name}: {getattr(self, name)} {otherwise}.")
-
-    def sizes(self, vocabulary_size: int) -> ModelConfig:
-        """The model for a tokenizer of `vocabulary_size`, padded to a multiple of 64."""
-        return ModelConfig(
-            vocabulary_size=-(-vocabulary_size // 64) * 64,
-            width=self.width,
-            layers=self.layers,
-            heads=self.heads,
-            kv_heads=self.kv_heads,
-            mlp_width=self.mlp_width,
-            max_length=self.max_length,
-        )
+            self.require(name, 0 <= getattr(self, name) < math.inf, "must not be negative")
+        self.require("seed", 0 <= self.seed < 1 << 63, "must lie in [0, 2^63)")
+        self.require("held_out_share", 0 < self.held_out_share < 1, "must lie between 0 and 1")
+        self.sizes(1, self.max_length)
 
     def steps(self, problems: int) -> int:
         """Steps that take `epochs` passes over so many problems."""
@@ -218,7 +198,7 @@ def _model(config: RewardTrainConfig, vocabulary_size: int) -> RewardModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         if config.init is None:
-            return RewardModel(config.sizes(vocabulary_size))
+            return RewardModel(config.sizes(vocabulary_size, config.max_length))
         try:
             model = read_pretrained(config.init, config.max_length)
         except ValueError as error:

@@ -17,7 +17,7 @@ from trainer.export import (
     hugging_face_config,
     hugging_face_state,
     read_safetensors,
-    write_safetensors,
+    write_model,
 )
 from trainer.model import ModelConfig, Trunk, draw_weights, token_losses
 
@@ -91,11 +91,8 @@ LOSSES = {"listwise": listwise, "bradley-terry": bradley_terry}
 
 
 def export_reward(model: RewardModel, directory: str | os.PathLike[str], pad: int) -> Path:
-    """Write `config.json` and `model.safetensors` of a `Qwen2ForSequenceClassification` with one
-    label, for transformers and vLLM. `pad` is the padding token, by which transformers finds the
-    last one."""
-    folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a `Qwen2ForSequenceClassification` with one label, for transformers and vLLM. `pad` is
+    the padding token, by which transformers finds the last one."""
     config = hugging_face_config(model.config, eos=pad) | {
         "architectures": ["Qwen2ForSequenceClassification"],
         "id2label": {"0": "reward"},
@@ -103,9 +100,7 @@ def export_reward(model: RewardModel, directory: str | os.PathLike[str], pad: in
         "pad_token_id": pad,
         "use_cache": False,
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    write_safetensors(folder / "model.safetensors", hugging_face_state(model))
-    return folder
+    return write_model(directory, config, hugging_face_state(model))
 
 
 def read_pretrained(directory: str | os.PathLike[str], max_length: int) -> RewardModel:
