@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -148,10 +149,7 @@ def _stage_counts(
 def _write_files(store: Store, walked: Walked) -> str:
     """The list of all files of the corpus, as Parquet; returns its workspace-relative path."""
     path = f"store/manifest/files/{walked.files.fingerprint}/{FILES_FILE}"
-    target = store.path(path)
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        walked.files.write(target)
+    _write_once(store, path, walked.files.write)
     return path
 
 
@@ -184,10 +182,16 @@ def _elsewhere(store: Store, rows: pl.DataFrame) -> dict[str, Json]:
     rows.write_parquet(written, compression="zstd")
     checksum = sha256(written.getvalue()).hexdigest()
     path = f"store/manifest/lists/{checksum[:32]}/list.parquet"
-    target = store.path(path)
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.new")
-        temporary.write_bytes(written.getvalue())
-        temporary.replace(target)
+    _write_once(store, path, lambda target: target.write_bytes(written.getvalue()))
     return {"path": path, "sha256": checksum, "rows": len(rows)}
+
+
+def _write_once(store: Store, path: str, write: Callable[[Path], object]) -> None:
+    """A file whose path holds its fingerprint: written where it is not, whole or not at all."""
+    target = store.path(path)
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    write(temporary)
+    temporary.replace(target)

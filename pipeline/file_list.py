@@ -50,14 +50,12 @@ class FileList:
             self._pack()
 
     def write(self, target: Path) -> None:
-        """Writes the list, whole or not at all."""
+        """Writes the list as a Parquet file."""
         if self._rows or not self._packed:
             self._pack()
-        temporary = target.with_name(f".{target.name}.new")
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
             for packed in self._packed:
                 writer.write_table(pq.read_table(io.BytesIO(packed)), row_group_size=_ROWS)
-        temporary.replace(target)
 
     def _pack(self) -> None:
         columns = list(zip(*self._rows, strict=True)) or [()] * len(SCHEMA)

@@ -164,19 +164,24 @@ def _match(pattern: Path) -> tuple[Path, list[Path]]:
 def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
     """A fault for every file that a stage's or a maker's config names and that is not there: its
     place in the recipe, and what is wrong."""
-    faults: list[tuple[Place, str]] = []
-    for where, _, config in recipe.configs():
-        for place, written in external_places(config):
-            path = _located(recipe.folder, written)
-            if not path.exists():
-                faults.append(
-                    (
-                        (*where, *place),
-                        f"there is no file {written} (looked at {path})."
-                        " Paths are relative to the recipe.",
-                    )
-                )
-    return faults
+    return [
+        (
+            place,
+            f"there is no file {written} (looked at {path}). Paths are relative to the recipe.",
+        )
+        for place, _, written, path in _externals(recipe)
+        if not path.exists()
+    ]
+
+
+def _externals(recipe: Recipe) -> list[tuple[Place, str, str, Path]]:
+    """Files that stages and makers name: where in the recipe, whose they are, the path as written,
+    and where that is."""
+    return [
+        ((*where, *place), name, written, _located(recipe.folder, written))
+        for where, name, config in recipe.configs()
+        for place, written in external_places(config)
+    ]
 
 
 def absent_files(recipe: Recipe) -> dict[str, list[str]]:
@@ -188,10 +193,9 @@ def absent_files(recipe: Recipe) -> dict[str, list[str]]:
         for pattern in patterns:
             if not is_remote(pattern) and not _match(_located(recipe.folder, pattern))[1]:
                 absent.setdefault("ingest", []).append(pattern)
-    for _, name, config in recipe.configs():
-        for _, written in external_places(config):
-            if not _located(recipe.folder, written).exists():
-                absent.setdefault(name, []).append(written)
+    for _, name, written, path in _externals(recipe):
+        if not path.exists():
+            absent.setdefault(name, []).append(written)
     return absent
 
 
@@ -203,12 +207,9 @@ def find_externals(recipe: Recipe, checksums: Checksums) -> Mapping[str, Mapping
     faults = missing_externals(recipe)
     if faults:
         raise recipe.origin.faults(faults)
-    found: dict[str, dict[str, External]] = {}
-    for _, name, config in recipe.configs():
-        found[name] = {}
-        for _, written in external_places(config):
-            path = _located(recipe.folder, written)
-            found[name][written] = External(str(path.resolve()), checksums.of_path(path))
+    found: dict[str, dict[str, External]] = {name: {} for _, name, _ in recipe.configs()}
+    for _, name, written, path in _externals(recipe):
+        found[name][written] = External(str(path.resolve()), checksums.of_path(path))
     checksums.save()
     return found
 
