@@ -78,3 +78,10 @@ def asked_locations(corpus: Corpus, asked: AskedModel) -> tuple[dict[str, str], 
     if asked.engine == "vllm" and interpreter:
         locations["interpreter"] = interpreter
     return locations, checksum
+
+
+def asked_folder(run: TaskRun) -> Path:
+    """The Hugging Face folder that a task asks: its argument ``model``, converted in the workspace,
+    or None where the location ``model`` is such a folder already."""
+    converted = run.arguments["model"]
+    return run.path(converted) if converted else Path(run.locations["model"])

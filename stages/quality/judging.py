@@ -9,6 +9,7 @@ from pathlib import Path
 from classifiers.judge.engine import EngineSettings, open_engine
 from classifiers.judge.judge import Judge, answer_key, load_anchors, load_rubric
 from pipeline.task import Json, TaskRun
+from stages.models import asked_folder
 from stages.quality.sample import read_texts
 
 ANSWERS_FILE = "answers.jsonl"
@@ -52,12 +53,9 @@ def _grade(run: TaskRun, rows: list[int], texts: list[str]) -> Json:
         known = read_answers(Path(run.locations["answers"]))
     missing = [index for index, key in enumerate(keys) if key not in known]
     if missing:
-        folder = (
-            run.path(arguments["model"]) if arguments["model"] else Path(run.locations["model"])
-        )
         judge = _judge(
             EngineSettings(**arguments["engine"]),
-            folder,
+            asked_folder(run),
             max_tokens,
             run.locations.get("interpreter"),
         )
