@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Literal
 
 from pipeline.corpus import Corpus, External
 from pipeline.libraries import library_versions
+from pipeline.stage import StageConfig, file_setting, setting
 from pipeline.task import Json, Resources, Task, TaskRun
 
 INTERPRETER_VARIABLE = "TAMIS_VLLM_PYTHON"
@@ -45,26 +46,28 @@ def convert_model(run: TaskRun) -> Json:
     return {}
 
 
-class AskedModel(Protocol):
-    """The settings of a model that a stage or a maker asks."""
+class AskedModelConfig(StageConfig):
+    """The settings of a model that a stage or a maker asks, in the order in which all have them."""
 
-    @property
-    def engine(self) -> str:
-        """``transformers`` or ``vllm``."""
-        ...
+    model: str | None = file_setting(
+        None, about="The model's files; null where it is made in the workspace"
+    )
+    answers: str | None = file_setting(
+        None, about="Answers given before, from another workspace, used as they are"
+    )
+    engine: Literal["transformers", "vllm"] = setting(
+        "transformers",
+        about="What runs the model; vllm runs in process, or in the Python that"
+        f" {INTERPRETER_VARIABLE} names",
+    )
+    dtype: Literal["bfloat16", "float32"] = setting(
+        "float32", about="Arithmetic of the model; in float32 engines agree best"
+    )
+    gpus: int = setting(0, about="GPUs for the model; 0 runs it on the CPU", ge=0)
+    threads: int = setting(1, about="CPU threads of the model; sums change with it", ge=1)
 
-    @property
-    def model(self) -> str | None:
-        """The model's path as written; None where it is made in the workspace."""
-        ...
 
-    @property
-    def answers(self) -> str | None:
-        """The path of answers given before, as written."""
-        ...
-
-
-def asked_locations(corpus: Corpus, asked: AskedModel) -> tuple[dict[str, str], str | None]:
+def asked_locations(corpus: Corpus, asked: AskedModelConfig) -> tuple[dict[str, str], str | None]:
     """Where a task that asks the model finds things outside of the workspace (``model``,
     ``answers``, and ``interpreter``, the Python that has vLLM), and the checksum of the answers,
     which belongs into its arguments."""

@@ -30,7 +30,7 @@ from pipeline.stage import (
     threshold,
 )
 from pipeline.task import Json, Receipt, Resources, Task
-from stages.models import INTERPRETER_VARIABLE, asked_locations, conversion_tasks
+from stages.models import AskedModelConfig, asked_locations, conversion_tasks
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.report import RECORD_FILE, STUDENT_FILE, prior_scores
 from stages.quality.sample import STRATUM
@@ -38,7 +38,7 @@ from stages.quality.sample import STRATUM
 _READS = ("kind.kind", "language.language")
 
 
-class JudgeConfig(StageConfig):
+class JudgeConfig(AskedModelConfig):
     """An LLM that grades a sample of documents, from 0 to 5."""
 
     model: str = file_setting(
@@ -47,18 +47,12 @@ class JudgeConfig(StageConfig):
     answers: str | None = file_setting(
         None, about="Grades given before (answers.jsonl of another workspace), used as they are"
     )
-    engine: Literal["transformers", "vllm"] = setting(
-        "transformers",
-        about="What runs the model; vllm runs in process, or in the Python that"
-        f" {INTERPRETER_VARIABLE} names",
-    )
     dtype: Literal["bfloat16", "float32"] = setting(
         "float32",
         about="Arithmetic of the model. In float32 engines agree within .01; in bfloat16, which is"
         " faster, within .2",
         source="measured, docs/quality.md",
     )
-    gpus: int = setting(0, about="GPUs for the model; 0 runs it on the CPU", ge=0)
     threads: int = setting(2, about="CPU threads of the model; sums change with it", ge=1)
     batch_tokens: int = setting(
         4096, about="Tokens computed at a time by the transformers engine", ge=64

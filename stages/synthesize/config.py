@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.stage import StageConfig, file_setting, setting
+from stages.models import AskedModelConfig
 
 
-class GeneratorConfig(StageConfig):
+class GeneratorConfig(AskedModelConfig):
     """The model that writes."""
 
     model: str = file_setting(
@@ -16,16 +17,9 @@ class GeneratorConfig(StageConfig):
     answers: str | None = file_setting(
         None, about="Completions made before (answers.jsonl of another workspace), used as they are"
     )
-    engine: Literal["transformers", "vllm"] = setting(
-        "transformers",
-        about="What runs the model; vllm runs in process, or in the Python that TAMIS_VLLM_PYTHON"
-        " names",
-    )
     dtype: Literal["bfloat16", "float32"] = setting(
         "bfloat16", about="Arithmetic of the model", source="the models' own"
     )
-    gpus: int = setting(0, about="GPUs for the model; 0 runs it on the CPU", ge=0)
-    threads: int = setting(1, about="CPU threads of the model; sums change with it", ge=1)
     batch: int = setting(
         48,
         about="Prompts that the transformers engine continues at a time",

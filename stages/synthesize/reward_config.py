@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from pipeline.stage import StageConfig, file_setting, setting
 from pipeline.task import Json
+from stages.models import AskedModelConfig
 
 TaskName = Literal["chain_sum", "basic_arithmetic", "products", "leg_counting", "simple_geometry"]
 
@@ -85,7 +86,7 @@ class RewardTraining(StageConfig):
         return self
 
 
-class RewardConfig(StageConfig):
+class RewardConfig(AskedModelConfig):
     """A reward model that chooses among the solutions that were verified."""
 
     model: str | None = file_setting(
@@ -96,16 +97,6 @@ class RewardConfig(StageConfig):
     answers: str | None = file_setting(
         None, about="Rewards given before (rewards.jsonl of another workspace), used as they are"
     )
-    engine: Literal["transformers", "vllm"] = setting(
-        "transformers",
-        about="What runs the model; vllm runs in process, or in the Python that TAMIS_VLLM_PYTHON"
-        " names",
-    )
-    dtype: Literal["bfloat16", "float32"] = setting(
-        "float32", about="Arithmetic of the model; in float32 engines agree best"
-    )
-    gpus: int = setting(0, about="GPUs for the model; 0 runs it on the CPU", ge=0)
-    threads: int = setting(1, about="CPU threads of the model; sums change with it", ge=1)
     batch_tokens: int = setting(
         8192, about="Tokens computed at a time by the transformers engine", ge=64
     )
