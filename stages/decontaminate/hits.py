@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import I32, Gate, candidates, lookup
+from stages.decontaminate.gate import I32, Gate, candidates, lookup, rolling
 from stages.words import I64, U64
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -23,17 +23,22 @@ class Seen(NamedTuple):
 
 @compiled
 def collect(
-    grams: U64,
-    number: int,
+    words: U64,
+    count: int,
     gate: Gate,
+    grams: U64,
     scratch: I64,
     sequences: I64,
     places: I64,
     numbers: I32,
 ) -> tuple[int, bool]:
-    """Writes hits (sequence, first word, number of the n-gram) in the order of words; says whether
-    some were left out."""
+    """Writes the hits of a text's words (sequence, first word, number of the n-gram) in the order
+    of words; returns how many, and whether some were left out. ``grams`` and ``scratch`` are
+    written over."""
     hits = 0
+    if len(gate.offsets) < 2:
+        return hits, False
+    number = rolling(words, count, gate.n, grams)
     for c in range(candidates(grams, number, gate, scratch)):
         row = lookup(grams[scratch[c]], gate)
         if row < 0:

@@ -21,14 +21,21 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from pipeline.compile import compiled
+from pipeline.task import Json
 from pipeline.text_buffers import text_buffers
 from stages.decontaminate.benchmark import Sequence as BenchmarkSequence
 from stages.decontaminate.gate import I32, WHOLE, Gate, make_gate
 from stages.decontaminate.markup import without_markup
-from stages.decontaminate.ngrams import all_grams, digests, group, heads, items_with, sort_pairs
+from stages.decontaminate.ngrams import (
+    Groups,
+    all_grams,
+    digests,
+    group,
+    heads,
+    items_with,
+    sort_pairs,
+)
 from stages.words import I64, U8, U64, Words, hash_words
-
-Json = Any
 
 LISTED = 100
 """How many of the common n-grams are listed in the record."""
@@ -114,14 +121,7 @@ def build_index(
     longer texts.
     """
     whole = max(whole, n)
-    table = pa.table(
-        {
-            "benchmark": pa.array([s.benchmark for s in sequences], pa.string()),
-            "item": pa.array([s.item for s in sequences], pa.string()),
-            "sequence": pa.array([s.name for s in sequences], pa.string()),
-            "text": pa.array([s.text for s in sequences], pa.large_string()),
-        }
-    )
+    table = _table_of(sequences)
     data, text_offsets = text_buffers(table["text"])
     words = _words_of(table["text"], markup)
     rows = _distinct(words)
@@ -138,7 +138,6 @@ def build_index(
     short, whole_sequences = _short_gate(tokens, offsets, items, whole, short_words, common_items)
     index = Index(long, short, tokens, offsets, spans, groups.firsts, items.astype(np.int32), kept)
 
-    often = np.lexsort((groups.common, -groups.items))[:LISTED]
     record: dict[str, Json] = {
         "sequences": len(rows),
         "duplicate_sequences": len(sequences) - len(rows),
@@ -146,12 +145,32 @@ def build_index(
         "sequences_too_short": int((lengths < short_words).sum()),
         "n_grams": len(groups.grams),
         "common_n_grams": len(groups.common),
-        "common_n_grams_listed": [
-            {"text": index.words_of(int(groups.common[k]), n), "items": int(groups.items[k])}
-            for k in often
-        ],
+        "common_n_grams_listed": _listed(index, groups),
     }
     return index, record
+
+
+def _listed(index: Index, groups: Groups) -> list[dict[str, Json]]:
+    """The most frequent of the n-grams that open no gate."""
+    often = np.lexsort((groups.common, -groups.items))[:LISTED]
+    return [
+        {
+            "text": index.words_of(int(groups.common[k]), index.long.n),
+            "items": int(groups.items[k]),
+        }
+        for k in often
+    ]
+
+
+def _table_of(sequences: Sequence[BenchmarkSequence]) -> pa.Table:
+    return pa.table(
+        {
+            "benchmark": pa.array([s.benchmark for s in sequences], pa.string()),
+            "item": pa.array([s.item for s in sequences], pa.string()),
+            "sequence": pa.array([s.name for s in sequences], pa.string()),
+            "text": pa.array([s.text for s in sequences], pa.large_string()),
+        }
+    )
 
 
 def _words_of(texts: pa.ChunkedArray, markup: bool) -> Words:

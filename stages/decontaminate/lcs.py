@@ -26,31 +26,16 @@ def lcs_prefix(window: U64, item: U64) -> tuple[int, int, int]:
     of the item that has it with that prefix. Costs ``len(window) * ceil(len(item) / 64)`` steps.
     """
     words = len(item)
-    blocks = (words + 63) // 64
     if words == 0 or len(window) == 0:
         return 0, 0, 0
-    # Which bits of the item each of its words sets: an open-addressing table of its words.
-    capacity = 4
-    while capacity < 2 * words:
-        capacity *= 2
-    cut = np.uint64(capacity - 1)
-    owner = np.full(capacity, -1, np.int64)
-    masks = np.zeros((capacity, blocks), np.uint64)
-    for j in range(words):
-        slot = item[j] & cut
-        while owner[slot] >= 0 and item[owner[slot]] != item[j]:
-            slot = (slot + _ONE) & cut
-        if owner[slot] < 0:
-            owner[slot] = j
-        masks[slot, j >> 6] |= _ONE << np.uint64(j & 63)
+    owner, masks = _masks_of_words(item)
+    blocks = masks.shape[1]
     vector = np.full(blocks, _ALL, np.uint64)
     best = vector.copy()
     length = 0
     end = 0
     for i in range(len(window)):
-        slot = window[i] & cut
-        while owner[slot] >= 0 and item[owner[slot]] != window[i]:
-            slot = (slot + _ONE) & cut
+        slot = _slot(window[i], item, owner)
         if owner[slot] < 0:
             continue
         carry = np.uint64(0)
@@ -75,6 +60,33 @@ def lcs_prefix(window: U64, item: U64) -> tuple[int, int, int]:
             last = j + 1
             break
     return length, end, last
+
+
+@compiled
+def _masks_of_words(item: U64) -> tuple[I64, U64]:
+    """Which bits of the item each of its words sets: an open-addressing table of its words. Of each
+    slot the first place of its word (-1: free), and the mask, 64 words a column."""
+    capacity = 4
+    while capacity < 2 * len(item):
+        capacity *= 2
+    owner = np.full(capacity, -1, np.int64)
+    masks = np.zeros((capacity, (len(item) + 63) // 64), np.uint64)
+    for j in range(len(item)):
+        slot = _slot(item[j], item, owner)
+        if owner[slot] < 0:
+            owner[slot] = j
+        masks[slot, j >> 6] |= _ONE << np.uint64(j & 63)
+    return owner, masks
+
+
+@compiled
+def _slot(word: np.uint64, item: U64, owner: I64) -> np.uint64:
+    """Where a word stands in the table of an item's words, or the free slot where it would."""
+    cut = np.uint64(len(owner) - 1)
+    slot = word & cut
+    while owner[slot] >= 0 and item[owner[slot]] != word:
+        slot = (slot + _ONE) & cut
+    return slot
 
 
 @compiled

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import I32, Gate, rolling
+from stages.decontaminate.gate import I32, Gate
 from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, with_room
 from stages.decontaminate.index import Index
 from stages.decontaminate.lcs import lcs_prefix
@@ -83,6 +83,21 @@ def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
 
 
 @compiled
+def _last_of_window(order: I64, sequences: I64, places: I64, first: int, words: int) -> int:
+    """The last of the hits, in their ``order``, that share a window with the first one: those of
+    its sequence, of so many words, at most as many words behind it."""
+    s, opening = sequences[order[first]], places[order[first]]
+    last = first
+    while (
+        last + 1 < len(order)
+        and sequences[order[last + 1]] == s
+        and places[order[last + 1]] - opening <= words
+    ):
+        last += 1
+    return last
+
+
+@compiled
 def _long_matches(
     row: int,
     words: U64,
@@ -106,16 +121,11 @@ def _long_matches(
     while first < len(order):
         s = sequences[order[first]]
         item = tokens[token_offsets[s] : token_offsets[s + 1]]
-        opening = places[order[first]]
-        last = first
-        while (
-            last + 1 < len(order)
-            and sequences[order[last + 1]] == s
-            and places[order[last + 1]] - opening <= len(item)
-        ):
-            last += 1
+        last = _last_of_window(order, sequences, places, first, len(item))
+        number = last - first + 1
+        opening, closing = places[order[first]], places[order[last]]
         low, high, item_low, item_high = window_bounds(
-            words, count, item, opening, places[order[last]], n, mode.aligned, mode.slack
+            words, count, item, opening, closing, n, mode.aligned, mode.slack
         )
         piece = item[item_low:item_high]
         shorter = min(count, len(item))
@@ -124,21 +134,10 @@ def _long_matches(
             copied[order[first : last + 1]] = True
         if length >= FLOOR_RATIO * shorter:
             found = with_room(found, used, 1)
-            found[used] = (
-                row,
-                s,
-                low,
-                high,
-                item_low,
-                item_high,
-                last - first + 1,
-                length,
-                shorter,
-                listed,
-                last - first + 1,
-            )
+            found[used, :_HITS] = (row, s, low, high, item_low, item_high)
+            found[used, _HITS:] = (number, length, shorter, listed, number)
             used += 1
-            grams = with_room(grams, listed, last - first + 1)
+            grams = with_room(grams, listed, number)
             for k in range(first, last + 1):
                 grams[listed] = numbers[order[k]]
                 listed += 1
@@ -221,34 +220,20 @@ def _match_rows(
     for row in range(rows):
         begin, finish = offsets[row], offsets[row + 1]
         count = scan_words(data, begin, finish, letters, words, starts[:0], ends[:0])
-        hits = 0
-        if len(long.offsets) > 1:
-            number = rolling(words, count, long.n, grams)
-            hits, capped[row] = collect(grams, number, long, scratch, sequences, places, numbers)
+        hits, capped[row] = collect(words, count, long, grams, scratch, sequences, places, numbers)
         if hits:
+            at = (sequences[:hits], places[:hits], numbers[:hits])
             found, used, listed_grams, listed, copied = _long_matches(
-                row,
-                words[:count],
-                (sequences[:hits], places[:hits], numbers[:hits]),
-                items,
-                long.n,
-                mode,
-                found,
-                used,
-                listed_grams,
-                listed,
+                row, words[:count], at, items, long.n, mode, found, used, listed_grams, listed
             )
             seen, noticed = add_seen(numbers[:hits], copied, seen, noticed)
-        hits = 0
-        if len(short.offsets) > 1:
-            number = rolling(words, count, short.n, grams)
-            hits, over = collect(grams, number, short, scratch, sequences, places, numbers)
-            capped[row] = capped[row] or over
+        hits, over = collect(words, count, short, grams, scratch, sequences, places, numbers)
+        capped[row] = capped[row] or over
         if hits:
             scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
             text = (words, starts, ends, count)
-            at = (sequences[:hits], places[:hits])
-            found, used = _whole_matches(row, raw[begin:finish], text, at, items, found, used)
+            whole = (sequences[:hits], places[:hits])
+            found, used = _whole_matches(row, raw[begin:finish], text, whole, items, found, used)
     return found[:used], capped, listed_grams[:listed], seen[:noticed]
 
 

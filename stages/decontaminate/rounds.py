@@ -52,14 +52,12 @@ def all_rounds(
     and matches depend on, ``limits`` what makes an n-gram common.
     """
     externals = {name: corpus.externals[path] for name, path in sorted(files.items())}
+    checksums = {name: file.sha256 for name, file in externals.items()}
     (index,) = yield [
         corpus.task(
             "stages.decontaminate.rounds:build_index_files",
             "index",
-            {
-                "config": config,
-                "benchmarks": {name: file.sha256 for name, file in externals.items()},
-            },
+            {"config": config, "benchmarks": checksums},
             label="benchmark index",
             locations={name: file.location for name, file in externals.items()},
         )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pipeline.compile import compiled
 from pipeline.corpus import living_rows
-from pipeline.task import TaskRun
+from pipeline.task import Json, TaskRun
 from stages.dedupe.arrays import Bytes, Flags, Floats, Ints, Words64
 from stages.dedupe.candidates import distinct_pairs
 from stages.dedupe.exchange import quantiles, within_range
@@ -19,8 +18,6 @@ from stages.dedupe.ranking import Ranking
 from stages.dedupe.shingles import likeness, shingle_sets
 from stages.dedupe.stored import load, save
 from stages.dedupe.texts import texts_of_rows
-
-Json = Any
 
 _GATHERED_SHINGLES = 32 << 20
 """Shingles held at once by a verification task: 256 MB."""
