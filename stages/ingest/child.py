@@ -11,19 +11,17 @@ from __future__ import annotations
 import json
 import os
 import resource
-import signal
 import struct
 import sys
 from typing import BinaryIO
 
 from stages.ingest.extraction import decode_html, extract_text
+from stages.worker_process import OUT_OF_MEMORY, limit_time, private_output
 
 READY = b"ready\n"
 COUNT = struct.Struct("<I")
 LENGTHS = struct.Struct("<IH")
 ANSWER = struct.Struct("<BIH")
-OUT_OF_MEMORY = 77
-"""Exit status after a MemoryError."""
 REAL_PER_CPU = 20
 """Real seconds a page may take for each CPU second it may use: a machine may be busy."""
 
@@ -31,12 +29,8 @@ REAL_PER_CPU = 20
 def main() -> None:
     """Serves pages until standard input ends. The only argument is a JSON object of settings."""
     settings = json.loads(sys.argv[1])
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not reach the answers
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes the pipe
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    seconds = settings["seconds"]
+    output = os.fdopen(private_output(), "wb")
     memory = settings["memory_bytes"]
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     extract_text("<html><body><p>Warm up.</p></body></html>", settings["extractor"])
@@ -44,11 +38,9 @@ def main() -> None:
     output.flush()
     while batch := _read_batch(sys.stdin.buffer):
         for payload, charset in batch:
-            signal.setitimer(signal.ITIMER_PROF, settings["seconds"])
-            signal.setitimer(signal.ITIMER_REAL, REAL_PER_CPU * settings["seconds"])
+            limit_time(seconds, REAL_PER_CPU * seconds)
             failed, text, encoding = _extract(payload, charset, settings["extractor"])
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            limit_time(0, 0)
             output.write(ANSWER.pack(failed, len(text), len(encoding)) + text + encoding)
             output.flush()
 

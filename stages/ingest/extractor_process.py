@@ -16,11 +16,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
-from stages.ingest.child import ANSWER, COUNT, LENGTHS, OUT_OF_MEMORY, READY
+from stages.closing import Closing
+from stages.ingest.child import ANSWER, COUNT, LENGTHS, READY
 from stages.ingest.record import Found, Outcome, Page, Quarantined, excerpt
+from stages.worker_process import OUT_OF_MEMORY
 
 BATCH_PAGES = 64
 BATCH_BYTES = 4_000_000
@@ -42,7 +43,7 @@ _BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
 _BOOT += "from stages.ingest.child import main; main()"
 
 
-class Extractor:
+class Extractor(Closing):
     """A context manager that holds the extracting process; it is started with the first page.
 
     ``seconds`` is CPU time a page, ``memory_bytes`` the process's address space, ``license`` that
@@ -58,17 +59,6 @@ class Extractor:
         self.license = license
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
-
-    def __enter__(self) -> Extractor:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop()
 
     def outcomes(self, found: Iterable[Outcome | Page]) -> Iterator[Outcome]:
         """The same outcomes in the same order, with each page as its text.
@@ -142,7 +132,7 @@ class Extractor:
         """The status of the dead process, which is cleared away."""
         assert self._process is not None
         status = self._process.wait()
-        self._stop()
+        self.close()
         return status
 
     def _send(self, process: subprocess.Popen[bytes], pages: Sequence[Page]) -> bool:
@@ -223,11 +213,11 @@ class Extractor:
             status = self._process.wait()
             self._errors.seek(0)
             errors = self._errors.read().decode(errors="replace")
-            self._stop()
+            self.close()
             return status, errors
         return None
 
-    def _stop(self) -> None:
+    def close(self) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

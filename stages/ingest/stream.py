@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import zstandard
+
+from stages.closing import Closing
 
 BLOCK = 1 << 20
 _ZSTD_INPUT = 1 << 14
@@ -38,7 +39,7 @@ class _DamagedError(Exception):
         self.damage = Damage(reason, detail)
 
 
-class ByteStream:
+class ByteStream(Closing):
     """The bytes of a file, decompressed when its name ends in ``.gz`` or ``.zst``.
 
     ``read`` never raises for damage: it returns all bytes before it, then ``b""``, and ``damage``
@@ -65,15 +66,8 @@ class ByteStream:
         else:
             self._blocks = iter(lambda: self._file.read(BLOCK), b"")
 
-    def __enter__(self) -> ByteStream:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the file."""
         self._file.close()
 
     def read(self, size: int = BLOCK) -> bytes:

@@ -12,13 +12,12 @@ import json
 import logging
 import os
 import resource
-import signal
 import sys
+
+from stages.worker_process import OUT_OF_MEMORY, limit_time, private_output
 
 READY = "ready\n"
 RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
-OUT_OF_MEMORY = 77
-"""Exit status after a MemoryError."""
 REAL_PER_CPU = 10
 """Real seconds a comparison may take for each CPU second it may use: a machine may be busy."""
 
@@ -27,12 +26,8 @@ def main() -> None:
     """Serves comparisons until standard input ends. The only argument is JSON: ``seconds`` of CPU
     for a comparison, ``memory_bytes`` of address space."""
     settings = json.loads(sys.argv[1])
-    output = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not reach the answers
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it closes the pipe
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    seconds = settings["seconds"]
+    output = os.fdopen(private_output(), "w")
     logging.disable()  # math-verify warns that its time-outs are off
     compare("1", "1")
     memory = settings["memory_bytes"]
@@ -42,11 +37,9 @@ def main() -> None:
     try:
         for line in sys.stdin:
             gold, answer = json.loads(line)
-            signal.setitimer(signal.ITIMER_PROF, settings["seconds"])
-            signal.setitimer(signal.ITIMER_REAL, REAL_PER_CPU * settings["seconds"])
+            limit_time(seconds, REAL_PER_CPU * seconds)
             verdict = _verdict(gold, answer)
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            limit_time(0, 0)
             output.write(verdict + "\n")
             output.flush()
     except MemoryError:

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
-from stages.synthesize.answer_worker import OUT_OF_MEMORY, READY, RIGHT, UNREADABLE, WRONG
+from stages.closing import Closing
+from stages.synthesize.answer_worker import READY, RIGHT, UNREADABLE, WRONG
+from stages.worker_process import OUT_OF_MEMORY
 
 TIMEOUT = "timeout"
 """The comparison took more time than it may, or ended its process for want of memory."""
@@ -112,7 +112,7 @@ def compare_plainly(gold: str, answer: str) -> str | None:
     return None
 
 
-class AnswerChecker:
+class AnswerChecker(Closing):
     """A context manager over processes that run math-verify; they start when first needed.
 
     ``seconds`` is CPU time a comparison, so that a busy machine changes no verdict (ten times as
@@ -124,17 +124,6 @@ class AnswerChecker:
         self, workers: int = 1, seconds: float = 3.0, memory_bytes: int = 2_000_000_000
     ) -> None:
         self._workers = [_Worker(seconds, memory_bytes) for _ in range(workers)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the processes."""

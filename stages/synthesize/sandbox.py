@@ -13,6 +13,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from stages.closing import Closing
 from stages.synthesize.running import ForkServer, Outcome, Running, SandboxError
 from stages.synthesize.sandboxed.values import Json
 from stages.synthesize.sandboxed.walls import DEFAULT_LIMITS, Limits
@@ -31,7 +32,7 @@ LEVELS = ("bubblewrap", "landlock", "limits")
 """From strong to weak. ``limits``, resource limits and nothing else, is for trusted code."""
 
 
-class Sandbox:
+class Sandbox(Closing):
     """Starts programs at one level. May be used by several threads; close it, or use ``with``."""
 
     def __init__(self, level: str = "bubblewrap") -> None:
@@ -40,12 +41,6 @@ class Sandbox:
         self.level = level
         self._idle: dict[int, list[ForkServer]] = {}
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Sandbox:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the fork servers that are idle; those in use end with what uses them."""
