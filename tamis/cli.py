@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -20,20 +19,14 @@ from manifests.manifest import load_manifest
 from pipeline.build import last_build
 from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
-from tamis import (
-    api,
-    compare_commands,
-    manifest_commands,
-    options,
-    report_commands,
-    reports,
-)
-from tamis.benchmarks_option import benchmark_settings, sample_benchmarks, tell_unrecognised
+from tamis import api, compare_commands, manifest_commands, options, report_commands
+from tamis.benchmarks_option import benchmark_settings, tell_unrecognised
 from tamis.console import err, out, told_plainly
 from tamis.progress import observer_for
 from tamis.report_page import command as page_command
-from tamis.sampling import sample_recipe
-from tamis.story import show_story, stories_data, stories_of_stage
+from tamis.reports import Wishes
+from tamis.sampling import SAMPLE_RECIPE, sample_recipe
+from tamis.stage_run import SHOWN, run_stage
 from tamis.summary import show_build, show_places, show_plan, show_verification
 from tamis.synthesis_run import SYNTHESIZE, run_synthesis, synthesis_recipe
 
@@ -81,6 +74,14 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option(
         "--workspace", help="Where the corpus grows. Default: corpus/NAME, or the recipe's."
+    ),
+]
+RowsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Documents to show, dropped ones first. Default: 20, and none where clusters or"
+        " contamination are shown.",
     ),
 ]
 
@@ -147,9 +148,9 @@ def run(
     files: Annotated[
         list[Path], typer.Argument(help="Raw files, in any format that ingest reads.")
     ],
-    recipe: Annotated[Path, typer.Option(help="The recipe whose settings the stages take.")] = Path(
-        "recipes/sample.yaml"
-    ),
+    recipe: Annotated[
+        Path, typer.Option(help="The recipe whose settings the stages take.")
+    ] = SAMPLE_RECIPE,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting of the stage: min_score=2.5."),
@@ -157,14 +158,7 @@ def run(
     keep: Annotated[
         Path | None, typer.Option("--out", help="Keep the workspace with its ledgers here.")
     ] = None,
-    rows: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Documents to show, dropped ones first. Default: 20, and none where clusters or"
-            " contamination are shown.",
-        ),
-    ] = None,
+    rows: RowsOption = None,
     clusters: options.Clusters = 10,
     members: options.Members = 5,
     compared: options.Compared = False,
@@ -181,42 +175,26 @@ def run(
     found, synthesis some samples that it kept and dropped, any other stage documents with its
     verdicts.
     """
-    folder = keep or Path(tempfile.mkdtemp(prefix="tamis-"))
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
     tell_unrecognised(benchmarks or [])
-    try:
+    wishes = Wishes(clusters, members, compared, hits, test_side, contained, clean)
+    with workspace_for(keep) as folder:
         if stage == SYNTHESIZE:
             makers = synthesis_recipe(files, recipe, folder, settings)
-            with closing(observer_for()) as observer:
-                run_synthesis(out, makers, observer, 20 if rows is None else rows, as_json)
-            return
-        checked = sample_recipe(stage, files, recipe, folder, settings)
-        wishes = reports.Wishes(clusters, members, compared, hits, test_side, contained, clean)
-        looked_for = sample_benchmarks(checked, stage) if wishes.asks_test_side else {}
-        with closing(observer_for()) as observer:
-            built = api.build(checked, engine="local", workers=1, observer=observer)
-        manifest = built.manifest
-        answers = reports.reports_on(manifest, stage, wishes)
-        if wishes.asks_test_side:
-            answers.append(reports.TestSideReport(manifest, looked_for, wishes, before=stage))
-        shown = rows if rows is not None else 0 if answers else 20
-        if as_json:
-            data: dict[str, Any] = {"stage": manifest.stage(stage)}
-            for answer in answers:
-                data |= answer.data()
-            data["documents"] = stories_data(stories_of_stage(manifest, stage, shown))
-            out.print_json(json.dumps(data, default=str))
-            return
-        show_build(out, manifest, built.steps, built.seconds)
-        if keep is not None:
-            show_places(out, manifest)
-        for answer in answers:
-            answer.show(out)
-        for story in stories_of_stage(manifest, stage, shown):
-            show_story(out, story)
-    finally:
-        if keep is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            run_synthesis(out, makers, SHOWN if rows is None else rows, as_json)
+        else:
+            small = sample_recipe(stage, files, recipe, folder, settings)
+            run_stage(out, small, stage, wishes, rows, as_json, places=keep is not None)
+
+
+@contextmanager
+def workspace_for(keep: Path | None) -> Iterator[Path]:
+    """The folder to keep, or one that is removed in the end."""
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="tamis-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 app.command()(told_plainly(report_commands.explain))

@@ -44,33 +44,39 @@ StageOption = Annotated[
 ]
 
 
+DocumentArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Its id (its first 8 digits will do), locator, URL, or a piece of its text."
+    ),
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        help="In place of a document: some that were dropped for this reason, such as"
+        " near_duplicate, contaminated for all benchmarks, or by this stage."
+    ),
+]
+SampleOption = Annotated[
+    int,
+    typer.Option(min=0, help="With --reason: how many, chosen by their ids, which are hashes."),
+]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --reason: count what was dropped by source, kind, language or domain, and"
+        " take the documents in turn from all groups."
+    ),
+]
+
+
 def explain(
     workspace: Workspace,
-    document: Annotated[
-        str | None,
-        typer.Argument(
-            help="Its id (its first 8 digits will do), locator, URL, or a piece of its text."
-        ),
-    ] = None,
+    document: DocumentArgument = None,
     limit: Annotated[int, typer.Option(min=1, help="Documents to show when several match.")] = 1,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            help="In place of a document: some that were dropped for this reason, such as"
-            " near_duplicate, contaminated for all benchmarks, or by this stage."
-        ),
-    ] = None,
-    sample: Annotated[
-        int,
-        typer.Option(min=0, help="With --reason: how many, chosen by their ids, which are hashes."),
-    ] = 10,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="With --reason: count what was dropped by source, kind, language or domain, and"
-            " take the documents in turn from all groups."
-        ),
-    ] = None,
+    reason: ReasonOption = None,
+    sample: SampleOption = 10,
+    by: ByOption = None,
     seed: Annotated[
         int, typer.Option(help="With --reason: another number chooses other documents.")
     ] = 0,
@@ -90,12 +96,11 @@ def explain(
     if by is not None and reason is None:
         raise NotFoundError("--by counts what was dropped for a reason: add --reason REASON.")
     manifest = load_manifest(workspace)
-    groups = []
     if reason is not None:
         groups = dropped_groups(manifest, reason, by) if by is not None else []
-        ids = sample_dropped(manifest, reason, sample, seed, by)
-        stories = explain_documents(manifest, ids)
+        stories = explain_documents(manifest, sample_dropped(manifest, reason, sample, seed, by))
     else:
+        groups = []
         stories = explain_document(manifest, document or "", limit)
     witnesses = witnesses_of(manifest, stories) if compared else {}
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ from manifests.parquet import read_rows
 from manifests.parts import documents_path, part_files
 from pipeline.draft import Draft, Origin, read_draft
 from pipeline.inputs import missing_externals
-from pipeline.observer import Observer
 from pipeline.recipe import Recipe, RecipeError, check_recipe
 from stages.catalog import CATALOG
 from stages.synthesize.json_lines import given_lines
 from tamis.api import build
+from tamis.progress import observer_for
 from tamis.sampling import base_recipe
 from tamis.story import show_story
 from tamis.summary import show_build
@@ -140,16 +141,11 @@ def _started(name: str, value: Any, files: Mapping[str, Sequence[str]]) -> dict[
     return settings if files[given] or files["documents"] else None
 
 
-def run_synthesis(
-    console: Console,
-    recipe: Recipe,
-    observer: Observer,
-    rows: int,
-    as_json: bool,
-) -> None:
+def run_synthesis(console: Console, recipe: Recipe, rows: int, as_json: bool) -> None:
     """Builds the recipe, and shows how many samples came how far, and some that were kept and
     dropped."""
-    built = build(recipe, engine="local", workers=1, observer=observer)
+    with closing(observer_for()) as observer:
+        built = build(recipe, engine="local", workers=1, observer=observer)
     stories = made_stories(built.manifest, rows)
     if as_json:
         told = [asdict(story) for story in stories]

@@ -100,23 +100,14 @@ def dumbbells(
     """A line of points a name. ``points`` are (name, values, colour, symbol); a line joins the
     first with the last."""
     rows = [label(name) for name in names]
-    first, last = points[0][1], points[-1][1]
-    joined_x: list[float | None] = []
-    joined_y: list[str | None] = []
-    for row, a, b in zip(rows, first, last, strict=True):
-        joined_x += [a, b, None]
-        joined_y += [row, row, None]
-    data: list[dict[str, Any]] = [
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": joined_x,
-            "y": joined_y,
-            "line": {"color": "var(--flow)", "width": 5},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    ]
+    layout = {
+        "xaxis": axis(unit, **x_axis),
+        "yaxis": axis(type="category", categoryarray=rows[::-1], categoryorder="array"),
+        "showlegend": True,
+        "legend": _LEGEND,
+        "margin": {"l": 8, "r": 16, "t": 32, "b": 44},
+    }
+    data = [_joining(rows, points[0][1], points[-1][1])]
     data += [
         {
             "type": "scatter",
@@ -134,11 +125,19 @@ def dumbbells(
         }
         for name, values, colour, symbol in points
     ]
-    layout = {
-        "xaxis": axis(unit, **x_axis),
-        "yaxis": axis(type="category", categoryarray=rows[::-1], categoryorder="array"),
-        "showlegend": True,
-        "legend": _LEGEND,
-        "margin": {"l": 8, "r": 16, "t": 32, "b": 44},
-    }
     return figure(data, 110 + _ROW * len(rows), layout)
+
+
+def _joining(
+    rows: Sequence[str], first: Sequence[float | None], last: Sequence[float | None]
+) -> dict[str, Any]:
+    """Lines from the first to the last point of every row; None ends a line."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [x for a, b in zip(first, last, strict=True) for x in (a, b, None)],
+        "y": [y for row in rows for y in (row, row, None)],
+        "line": {"color": "var(--flow)", "width": 5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
