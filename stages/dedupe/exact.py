@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus, open_view
+from pipeline.draft import Place
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting
 from pipeline.task import Json, Receipt, Task, TaskRun
 from stages.dedupe.arrays import Bytes, Ints, Words64, id_column
@@ -23,6 +24,7 @@ from stages.dedupe.order import (
     SurvivorOrder,
     effective_order,
     order_arguments,
+    sources_of,
     write_order,
 )
 from stages.dedupe.outcomes import DECISIONS_FILE, Outcomes, decision_rounds, decisions_for
@@ -60,6 +62,10 @@ class ExactDedupe(Stage[ExactDedupeConfig]):
 
     keys_per_partition: ClassVar[int] = 8_000_000
     """Hashes that one task sorts (about 70 bytes each). Results do not depend on it."""
+
+    def named_sources(self) -> list[tuple[Place, str]]:
+        """The sources that stand first."""
+        return sources_of(self.config.source_priority)
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Hash each part; rank documents; group by hash; decide each part."""

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus
+from pipeline.draft import Place
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts
 from pipeline.task import Json, Receipt, Task
 from stages.dedupe.characters import UNICODE_VERSION
@@ -28,6 +29,7 @@ from stages.dedupe.order import (
     AFTER_EARLIER,
     effective_order,
     order_arguments,
+    sources_of,
 )
 from stages.dedupe.outcomes import DECISIONS_FILE, decision_rounds, decisions_for
 from stages.dedupe.rank import ranking_rounds
@@ -69,6 +71,10 @@ class NearDedupe(Stage[NearDedupeConfig]):
     pairs_per_cluster_task: ClassVar[int] = 4_000_000
     """Similar pairs that one task of the clusters holds (about 100 bytes each), the largest cluster
     apart. Results do not depend on it."""
+
+    def named_sources(self) -> list[tuple[Place, str]]:
+        """The sources that stand first."""
+        return sources_of(self.config.source_priority)
 
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Sketch each part; rank documents; pair by band; verify; cluster; decide each part."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import model_validator
 
 from pipeline.corpus import Corpus, Part, View
+from pipeline.draft import Place
 from pipeline.stage import StageConfig, setting
 from pipeline.task import Json
 from stages.dedupe.arrays import Ints, Words64, id_bytes
@@ -73,23 +74,14 @@ def _shown(order: Sequence[str]) -> str:
     return f"[{', '.join(order)}]"
 
 
-def check_sources(corpus: Corpus, source_priority: Sequence[str]) -> None:
-    """Raises ValueError when it names a source that the recipe does not have."""
-    known = {*corpus.recipe.get("sources", ()), *(part.source for part in corpus.parts)}
-    for name in source_priority:
-        if name not in known:
-            raise ValueError(
-                f"{corpus.stage}.source_priority: there is no source `{name}`."
-                f" Sources: {', '.join(sorted(known))}."
-            )
+def sources_of(source_priority: Sequence[str]) -> list[tuple[Place, str]]:
+    """Its sources and where each stands in a config, for ``Stage.named_sources``."""
+    return [(("source_priority", index), name) for index, name in enumerate(source_priority)]
 
 
 def effective_order(corpus: Corpus, config: SurvivorOrder) -> list[Key]:
     """The order without keys that cannot tell documents of this corpus apart: ``quality`` where no
-    stage above has scored it, ``source_priority`` without a list.
-
-    Raises ValueError when ``source_priority`` names a source that the recipe does not have."""
-    check_sources(corpus, config.source_priority)
+    stage above has scored it, ``source_priority`` without a list."""
     scored = any(QUALITY.split(".")[0] in paths for paths in corpus.annotations)
     absent = {"quality": not scored, "source_priority": not config.source_priority}
     return [key for key in config.order if not absent.get(key, False)]

@@ -18,12 +18,13 @@ from pydantic import model_validator
 from manifests.schema import CUT, CUTS
 from pipeline.corpus import Corpus
 from pipeline.cuts import lists_by_row
+from pipeline.draft import Place
 from pipeline.stage import Artefacts, Batch, Stage, StageConfig, Verdicts, setting, threshold
 from pipeline.task import Receipt, Task
 from stages.dedupe.arrays import Flags, Ints
 from stages.dedupe.kinds import KIND, check_kinds
 from stages.dedupe.listing import Listed, listed
-from stages.dedupe.order import check_sources
+from stages.dedupe.order import sources_of
 from stages.dedupe.shares import drop_above
 from stages.dedupe.windows import WINDOWS_FILE
 from stages.words import Words, hash_words
@@ -94,10 +95,13 @@ class ExactSubstrings(Stage[ExactSubstringsConfig]):
     windows_per_partition: ClassVar[int] = 8_000_000
     """Windows that one task sorts (up to 90 bytes each). Results do not depend on it."""
 
+    def named_sources(self) -> list[tuple[Place, str]]:
+        """The sources that stand first."""
+        return sources_of(self.config.source_priority)
+
     def rounds(self, corpus: Corpus) -> Generator[list[Task], list[Receipt], Artefacts]:
         """Hash the windows of each part; group them by range of keys; hand each part its own."""
         config = self.config
-        check_sources(corpus, config.source_priority)
         sketches = yield [
             corpus.task(
                 "stages.dedupe.windows:sketch_part",

@@ -202,13 +202,6 @@ def test_the_kept_document_is_chosen_by_the_declared_order(tmp_path: Path) -> No
     assert by_source.kept == {short.id, alone.id}
     by_id = near([[long, alone], [short]], tmp_path / "3", order=["id"])
     assert by_id.kept == {min(long.id, short.id), alone.id}
-    with pytest.raises(ValueError, match=r"no source `book`. Sources: books, web"):
-        near(
-            [[long], [short]],
-            tmp_path / "4",
-            order=["source_priority", "id"],
-            source_priority=["book"],
-        )
 
 
 def test_a_chain_is_cut_by_direct_linkage_and_followed_by_single(tmp_path: Path) -> None:

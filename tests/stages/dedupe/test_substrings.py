@@ -219,11 +219,6 @@ def test_nothing_to_look_at(tmp_path: Path) -> None:
     assert set(result.verdicts.values()) == {KEEP}
 
 
-def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"there is no source `wbe`\. Sources: web\."):
-        Cleaned(tmp_path, [[document(sentence(1), 1)]], source_priority=("wbe",))
-
-
 def test_configs_that_contradict_themselves() -> None:
     with pytest.raises(ValidationError, match="there is no kind `prosa`"):
         ExactSubstringsConfig(kinds=("prosa",))
