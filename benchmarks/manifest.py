@@ -25,7 +25,8 @@ from pipeline.compose import manifest_content
 from pipeline.corpus import External
 from pipeline.count import COUNTS_FILE, COUNTS_PER_SUM
 from pipeline.file_list import FileList
-from pipeline.recipe import Recipe, load_recipe
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import load_recipe
 from pipeline.source import InputFile
 from pipeline.stage import external_files
 from pipeline.store import Store

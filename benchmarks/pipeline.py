@@ -82,7 +82,7 @@ def tamis(source: Path, size: int, weights: Path, folder: Path, as_prose: bool) 
     """Builds a recipe in a new workspace."""
     import polars as pl
 
-    from pipeline.recipe import recipe_from
+    from pipeline.recipe_check import recipe_from
     from stages.catalog import CATALOG
     from tamis import build
 

@@ -26,7 +26,8 @@ from pipeline.engine import Engine
 from pipeline.observer import Observer, Silence
 from pipeline.plan import StagePlan, dry_plan
 from pipeline.plan import plan as _plan
-from pipeline.recipe import Recipe, load_recipe
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import load_recipe
 from pipeline.store import Store
 from stages.catalog import CATALOG
 from tamis.contamination_tables import contamination_of

@@ -9,7 +9,8 @@ from typing import Any
 from pipeline.catalog import unknown
 from pipeline.draft import Draft, Origin, read_draft
 from pipeline.inputs import missing_externals
-from pipeline.recipe import Recipe, RecipeError, check_entry, check_recipe
+from pipeline.recipe import Recipe, RecipeError
+from pipeline.recipe_check import check_entry, check_recipe
 from stages.catalog import CATALOG
 
 SAMPLE_RECIPE = Path("recipes/sample.yaml")

@@ -22,7 +22,8 @@ from manifests.effects import (
 from manifests.manifest import Manifest
 from manifests.schema import Json
 from pipeline.draft import Draft, Origin
-from pipeline.recipe import Entry, RecipeError, check_entry
+from pipeline.recipe import Entry, RecipeError
+from pipeline.recipe_check import check_entry
 from pipeline.stage import Stage, field_kind, split_config
 from stages.balance.stage import Balance
 from stages.catalog import CATALOG

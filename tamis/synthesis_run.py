@@ -17,7 +17,8 @@ from manifests.parquet import read_rows
 from manifests.parts import documents_path, part_files
 from pipeline.draft import Draft, Origin, read_draft
 from pipeline.inputs import missing_externals
-from pipeline.recipe import Recipe, RecipeError, check_recipe
+from pipeline.recipe import Recipe, RecipeError
+from pipeline.recipe_check import check_recipe
 from stages.catalog import CATALOG
 from stages.synthesize.json_lines import given_lines
 from tamis.api import build

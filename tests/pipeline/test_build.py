@@ -14,7 +14,8 @@ from pipeline.engine import Engine, TaskFailedError
 from pipeline.engines.local import LocalEngine
 from pipeline.observer import Silence
 from pipeline.plan import DECIDE, FOLLOWS, RUN, UP_TO_DATE, plan
-from pipeline.recipe import Recipe, recipe_from
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from tests.pipeline.lines_catalog import CATALOG
 

@@ -19,7 +19,8 @@ from pipeline.engines.local import LocalEngine
 from pipeline.file_list import SCHEMA, FileList, Row
 from pipeline.observer import Silence
 from pipeline.plan import UP_TO_DATE, plan
-from pipeline.recipe import Recipe, recipe_from
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from pipeline.walk import Walked
 from stages.catalog import CATALOG

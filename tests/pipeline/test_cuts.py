@@ -20,7 +20,8 @@ from pipeline.engine import Engine
 from pipeline.engines.local import LocalEngine
 from pipeline.observer import Silence
 from pipeline.plan import DECIDE, plan
-from pipeline.recipe import Recipe, RecipeError, recipe_from
+from pipeline.recipe import Recipe, RecipeError
+from pipeline.recipe_check import recipe_from
 from pipeline.stage import Verdicts
 from pipeline.store import Store
 from tests.pipeline.lines_catalog import CATALOG

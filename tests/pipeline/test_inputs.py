@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from pipeline.inputs import Checksums, find_externals, find_inputs
-from pipeline.recipe import Recipe, RecipeError, load_recipe, recipe_from
+from pipeline.recipe import Recipe, RecipeError
+from pipeline.recipe_check import load_recipe, recipe_from
 from pipeline.store import Store
 from stages.catalog import CATALOG
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe import RecipeError, load_recipe, recipe_from
+from pipeline.recipe import RecipeError
+from pipeline.recipe_check import load_recipe, recipe_from
 from tests.pipeline.lines_catalog import CATALOG
 
 GOOD = """\

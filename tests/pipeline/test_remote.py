@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from manifests.explain import explain_document
-from pipeline.recipe import recipe_from
+from pipeline.recipe_check import recipe_from
 from pipeline.remote import fetch
 from tests.pipeline.lines_catalog import CATALOG
 from tests.pipeline.test_build import run

@@ -14,7 +14,8 @@ from pipeline.draft import RecipeError
 from pipeline.engines.local import LocalEngine
 from pipeline.observer import Silence
 from pipeline.plan import CHECKED, FOLLOWS, RUN, UP_TO_DATE, WAITS, dry_plan, plan
-from pipeline.recipe import Recipe, load_recipe, recipe_from
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import load_recipe, recipe_from
 from stages.catalog import CATALOG as STAGES
 from tests.pipeline.lines_catalog import CATALOG
 

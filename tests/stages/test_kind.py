@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.recipe import RecipeError, load_recipe
+from pipeline.recipe import RecipeError
+from pipeline.recipe_check import load_recipe
 from stages.catalog import CATALOG
 from stages.kind import KINDS, Kind, KindConfig
 from tests.stages.driving import annotate, row_by_row, table_of

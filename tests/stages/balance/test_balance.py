@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from classifiers.domain import TERMS_FILE
 from manifests.schema import KEEP
-from pipeline.recipe import RecipeError, load_recipe
+from pipeline.recipe import RecipeError
+from pipeline.recipe_check import load_recipe
 from stages.balance.config import BalanceConfig, read_preset
 from stages.catalog import CATALOG
 from stages.sampling import hash_ids, unit_interval

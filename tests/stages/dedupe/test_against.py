@@ -14,7 +14,8 @@ from pipeline.build import Built, build
 from pipeline.engine import Engine
 from pipeline.engines.local import LocalEngine
 from pipeline.observer import Silence
-from pipeline.recipe import RecipeError, recipe_from
+from pipeline.recipe import RecipeError
+from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from stages.catalog import CATALOG
 

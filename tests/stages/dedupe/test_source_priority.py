@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.recipe import RecipeError, load_recipe
+from pipeline.recipe import RecipeError
+from pipeline.recipe_check import load_recipe
 from stages.catalog import CATALOG
 
 RECIPE = """\

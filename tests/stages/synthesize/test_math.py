@@ -21,7 +21,8 @@ from pipeline.draft import RecipeError
 from pipeline.engines.local import LocalEngine
 from pipeline.inputs import Checksums
 from pipeline.observer import Silence
-from pipeline.recipe import Recipe, recipe_from
+from pipeline.recipe import Recipe
+from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from pipeline.task import Receipt, Task
 from stages.catalog import CATALOG
