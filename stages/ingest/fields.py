@@ -28,14 +28,14 @@ class Fields:
         taken apart.
         """
         source = self.source
-        columns = ", ".join(record)
+        columns = list(record)
         identity = self._taken(record, source.id_field)
         locator = self._locator(identity, number)
         text = take(record, source.text_field)
         if text is None:
             detail = (
-                f"there is no text in the field `{source.text_field}`; the record has: {columns}."
-                " Set text_field in the recipe if the text is elsewhere."
+                f"there is no text in the field `{source.text_field}`; the record has:"
+                f" {', '.join(columns)}. Set text_field in the recipe if the text is elsewhere."
             )
             return Quarantined("missing_text", locator, detail, _shown(record), size)
         if isinstance(text, bytes):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from stages.ingest.config import SourceConfig
 from stages.ingest.fields import Fields
@@ -43,7 +44,7 @@ def read_jsonl(
 def _record(line: bytes, number: int, relative: str, fields: Fields) -> Found | Quarantined:
     locator = f"{relative}#{number}"
     try:
-        record = json.loads(line.decode(), parse_constant=_null)
+        record = _parsed(line.decode())
     except UnicodeDecodeError as error:
         return Quarantined("invalid_utf8", locator, str(error), excerpt(line), len(line))
     except RecursionError:
@@ -60,6 +61,19 @@ def _record(line: bytes, number: int, relative: str, fields: Fields) -> Found | 
 
 def _null(constant: str) -> None:
     """NaN and the infinities are no JSON, but common: they are read as null."""
+
+
+_DECODER = json.JSONDecoder(parse_constant=_null)
+
+
+def _parsed(line: str) -> Any:
+    """The value of a line. ``json.loads`` with an argument makes a decoder each time, and a decoder
+    looks for white space around the value: nearly every line is a bare object."""
+    if line.startswith("{"):
+        value, end = _DECODER.raw_decode(line)
+        if end == len(line):
+            return value
+    return json.loads(line, parse_constant=_null)
 
 
 def _lines(stream: ByteStream, limit: int) -> Iterator[tuple[int, bytes | None, int]]:
