@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from manifests.diff import FORMAT
 from manifests.effects import kept_amount, tokens_column
 from manifests.manifest import Manifest
 
@@ -54,7 +55,7 @@ class Change:
 class OutlineDiff:
     """Two outlines compared. ``numbers`` and ``facts`` are those of both sides, ``sources`` how
     often each is read where that differs. Steps are not matched: pipelines name them differently.
-    ``missing``: what cannot be said, and why."""
+    ``missing``: what cannot be said, and why. ``diff.schema.json`` describes this too."""
 
     before: Outline
     after: Outline
@@ -62,6 +63,7 @@ class OutlineDiff:
     facts: list[Change]
     sources: list[Change]
     missing: list[str]
+    format: int = FORMAT
 
 
 def outline_of(manifest: Manifest) -> Outline:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import Result
 from datatrove.executor import LocalPipelineExecutor
@@ -19,6 +20,9 @@ from manifests.manifest import Manifest
 from manifests.outline import DOCUMENTS, TOKENS, diff_outlines, outline_of
 from tamis.cli import app
 
+SCHEMA = json.loads(
+    (Path(__file__).resolve().parents[2] / "manifests/diff.schema.json").read_text()
+)
 TEXTS = [f"word {number} " * (number % 9 + 1) for number in range(60)]
 SHORT = 20
 
@@ -150,6 +154,22 @@ def test_diff_recognises_them(noted: Manifest, stats: Path, tmp_path: Path) -> N
     page = diff(stats, dclm, "--format", "markdown")
     assert "FILTER: Length" in page.output
     assert "Both say no number in common" in page.output
+
+
+def test_their_json_keeps_to_the_schema(noted: Manifest, stats: Path, tmp_path: Path) -> None:
+    dclm, raw = write(tmp_path / "dclm.json", DCLM), write(tmp_path / "raw.json", RAW)
+    sides = [(dclm, noted.path), (noted.workspace, stats), (stats, dclm), (raw, dclm)]
+    for pair in sides:
+        content = json.loads(diff(*pair, "--json").stdout)
+        jsonschema.validate(content, SCHEMA)
+        for place in (content, content["before"], *content["sources"], *content["after"]["steps"]):
+            place["never_heard_of"] = 1
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(content, SCHEMA)
+            del place["never_heard_of"]
+        for key in list(content):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate({k: v for k, v in content.items() if k != key}, SCHEMA)
 
 
 def test_a_gate_needs_manifests(noted: Manifest, tmp_path: Path) -> None:
