@@ -9,6 +9,7 @@ from hypothesis import settings
 import tamis
 from manifests.manifest import Manifest
 from tests.classifiers.tiny_model import write_tiny_model
+from tests.made_corpus import write_made_corpus
 from tests.noted_corpus import write_noted_corpus
 from tests.small_corpus import write_small_corpus
 
@@ -51,3 +52,11 @@ def noted(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Man
     folder = tmp_path_factory.mktemp("noted")
     recipe = write_noted_corpus(folder, language_model)
     return tamis.build(recipe, workspace=folder / "w", workers=1).manifest
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """A small corpus that both makers of synthetic documents wrote; its recipe is `made.yaml`
+    beside the workspace."""
+    recipe = write_made_corpus(tmp_path_factory.mktemp("made"))
+    return tamis.build(recipe, workspace=recipe.parent / "w", workers=1).manifest

@@ -23,6 +23,13 @@ def test_a_manifest_keeps_to_it(noted: Manifest) -> None:
     assert len(noted.stage("balance")["record"]["phases"]) == 2
 
 
+def test_a_manifest_of_made_documents_keeps_to_it(made: Manifest) -> None:
+    assert faults(made.content) == []
+    records = {maker["use"]: maker["record"] for maker in made.synthesis}
+    assert records["math"]["reward"]["card"]["problems"] > 0
+    assert records["code"]["seeds"]["taken"] > 0
+
+
 def test_the_samples_manifest_keeps_to_it() -> None:
     place = ROOT / "corpus/sample/manifest.json"
     if not place.exists():
@@ -47,11 +54,17 @@ OPEN = {"config", "libraries", "fit", "recipe"}
 """Settings are closed by their models; the others hold names of things."""
 
 
-def test_nothing_can_be_added_that_is_not_told(noted: Manifest) -> None:
-    for place in objects(noted.content):
+BY_NAME = {"tests", "by_origin", "by_fault"}
+"""Counts and shares by names that texts bring with them."""
+
+
+@pytest.mark.parametrize("corpus", ["noted", "made"])
+def test_nothing_can_be_added_that_is_not_told(corpus: str, request: pytest.FixtureRequest) -> None:
+    content = request.getfixturevalue(corpus).content
+    for place in objects(content):
         if OPEN & set(place):
             continue
-        changed = deepcopy(dict(noted.content))
+        changed = deepcopy(dict(content))
         inner: Any = changed
         for step in place:
             inner = inner[step]
@@ -71,6 +84,21 @@ def test_nothing_can_be_missing(noted: Manifest) -> None:
             place = noted.stage_names.index(stage["name"])
             del changed["stages"][place]["record"][key]
             assert faults(changed), (stage["name"], key)
+
+
+def test_nothing_can_be_missing_of_what_a_maker_records(made: Manifest) -> None:
+    for number, maker in enumerate(made.synthesis):
+        for place in objects(maker["record"]):
+            changed = deepcopy(dict(made.content))
+            inner: Any = changed["synthesis"][number]["record"]
+            for step in place:
+                inner = inner[step]
+            for key in () if BY_NAME & set(place) else list(inner):
+                if key in ("reward", "marks", "engine") or "marks" in place or "pairs" in place:
+                    continue
+                told = inner.pop(key)
+                assert faults(changed), (place, key)
+                inner[key] = told
 
 
 def named(schema: Any) -> Iterator[str]:
