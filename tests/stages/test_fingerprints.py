@@ -1,19 +1,22 @@
 """Every field of a recipe that changes output changes names: of ledgers, of tasks, of the corpus.
 
 The configs of all stages, makers, sources and of ingest are walked, with examples that reach their
-nested parts, and every leaf is changed, validators apart. Nothing is built.
+nested parts, and every leaf is changed, validators apart.
 """
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
+from manifests.manifest import Manifest
 from pipeline.annotate import plan_link
 from pipeline.corpus import Part
-from pipeline.recipe import Entry
+from pipeline.plan import plan
+from pipeline.recipe import Entry, Recipe, load_recipe
 from pipeline.source import InputFile
 from pipeline.stage import (
     Artefacts,
@@ -46,12 +49,37 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 """Configs that reach more than the defaults do."""
+GENERATOR = {"model": "writer", "answers": "answers.jsonl"}
+REWARD = {"model": "rewards", "answers": "rewards.jsonl"}
+MAKERS: dict[str, list[dict[str, Any]]] = {
+    "math": [
+        {
+            "generator": GENERATOR,
+            "procedural": {"tasks": {"chain_sum": {"max_terms": 2}}},
+            "problems": {"path": "problems.jsonl"},
+            "seeds": {"sources": ["web"]},
+            "evolve": {},
+            "reward": REWARD,
+        }
+    ],
+    "code": [
+        {
+            "generator": GENERATOR,
+            "seeds": {"sources": ["code"]},
+            "tasks": {"path": "tasks.jsonl"},
+            "reward": REWARD,
+        }
+    ],
+}
+"""The same for makers of synthetic documents."""
 OTHER_FILTER = "datatrove.pipeline.filters:C4QualityFilter"
 SINKS = ("shard", "train")
 """Stages without a ledger: what they write is named by their tasks."""
 FILES = [InputFile("a.jsonl", "/a.jsonl", 10, "0" * 64), InputFile("b.txt", "/b.txt", 10, "1" * 64)]
 FOR_FILES = {"format": "text", "exclude": ("*.txt",), "task_bytes": 1}
 """Changes of settings that say which files there are, and which are read together."""
+UNUSED = [("reward", "max_length")]
+"""Of a model that is given; one that is trained on the way reads ``training.max_length``."""
 PART = Part(0, "store/ingest/read/0/part-00000.parquet", "web", 10, 1000)
 
 
@@ -150,12 +178,50 @@ def test_every_setting_of_a_stage_is_in_a_name(stage: str) -> None:
     assert found == []
 
 
+def examples() -> Iterator[tuple[str, type[BaseModel], list[dict[str, Any]]]]:
+    """All stages and makers, each with its config's class and the examples."""
+    for name in CATALOG.stages:
+        yield name, CATALOG.stage(name).Config, EXAMPLES.get(name, [{}])
+    for name in CATALOG.makers:
+        yield name, CATALOG.maker(name).Config, MAKERS[name]
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The configs in a type, and in their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for info in annotation.model_fields.values():
+            yield from models_in(info.annotation)
+    for inner in get_args(annotation):
+        yield from models_in(inner)
+
+
+def models_of(value: Any) -> Iterator[type[BaseModel]]:
+    """The configs in a value."""
+    if isinstance(value, BaseModel):
+        yield type(value)
+        value = {name: getattr(value, name) for name in type(value).model_fields}
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    for inner in value if isinstance(value, list | tuple) else ():
+        yield from models_of(inner)
+
+
+def test_the_examples_reach_every_config_that_there_is() -> None:
+    """So that a field that is new anywhere is changed below."""
+    found = {}
+    for name, kind, given in examples():
+        reached = {one for example in given for one in models_of(kind.model_validate(example))}
+        found[name] = {one.__name__ for one in models_in(kind)} - {one.__name__ for one in reached}
+    assert {name: missing for name, missing in found.items() if missing} == {}
+
+
 def test_the_corpus_fingerprint_is_over_every_setting() -> None:
     """It is over ``identified_config`` of all stages and makers."""
     found = []
-    for name in CATALOG.stages:
-        for example in EXAMPLES.get(name, [{}]):
-            before = CATALOG.stage(name).Config.model_validate(example)
+    for name, kind, given in examples():
+        for example in given:
+            before = kind.model_validate(example)
             told = identified_config(before, checksums(before))
             with warnings.catch_warnings(action="ignore", category=UserWarning):
                 found += [
@@ -164,6 +230,35 @@ def test_the_corpus_fingerprint_is_over_every_setting() -> None:
                     if place and identified_config(after, checksums(after)) == told
                 ]
     assert found == []
+
+
+@pytest.mark.parametrize("maker", ["math", "programs"])
+def test_every_setting_of_a_maker_runs_something_again(made: Manifest, maker: str) -> None:
+    """Asked of a plan in a workspace where everything is done, so that all rounds are reached."""
+    recipe = load_recipe(made.workspace.parent / "made.yaml", CATALOG, workspace=made.workspace)
+    place = [one.name for one in recipe.makers].index(maker)
+    config = recipe.makers[place].synthesis.config
+    assert up_to_date(recipe)
+    found = []
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        for where, kind, after in changes(config):
+            if not where or kind == "file" or where in UNUSED:
+                continue  # files count by checksum: see above
+            makers = list(recipe.makers)
+            makers[place] = replace(makers[place], synthesis=type(makers[place].synthesis)(after))
+            if up_to_date(replace(recipe, makers=tuple(makers))):
+                found.append(where)
+    assert found == []
+
+
+def up_to_date(recipe: Recipe) -> bool:
+    """Whether a build of the makers would run nothing. A setting that no task can be made with
+    is not overlooked either."""
+    try:
+        plans = plan(replace(recipe, entries=()), CATALOG)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return all(step.missing == 0 for step in plans if step.stage != "manifest")
 
 
 def named(source: BaseModel, config: BaseModel) -> set[str]:
