@@ -68,7 +68,8 @@ def _read_as(source: Mapping[str, Json]) -> dict[str, Json]:
 def _input(summary: Mapping[str, Json] | None) -> str | None:
     if summary is None:
         return None
-    return f"{summary['files']} files, {summary['bytes']} bytes, {summary['checksum'][:12]}"
+    files = f"{summary['files']:,} file{'s' * (summary['files'] != 1)}"
+    return f"{files}, {summary['bytes']:,} bytes, checksum {summary['checksum'][:12]}"
 
 
 def _presence(stage: Json) -> str | None:

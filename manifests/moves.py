@@ -23,6 +23,7 @@ BUCKET = 2_000_000
 SAMPLE = 5
 """Documents named for each kind of move: those with the smallest ids, which are hashes."""
 
+KEPT = "kept"
 NOT_THERE = "not in the corpus"
 _ABSENT = -1
 _KEY = ["high", "low"]
@@ -135,7 +136,7 @@ def _told(moves: pl.DataFrame, names: FateNames, before: Manifest, after: Manife
         if code == _ABSENT:
             return NOT_THERE
         known = names.fates[code]
-        return "kept" if known is None else f"dropped by {known[0]}: {known[1]}"
+        return KEPT if known is None else f"dropped by {known[0]}: {known[1]}"
 
     rows = []
     for row in moves.iter_rows(named=True):

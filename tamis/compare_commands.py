@@ -16,11 +16,12 @@ from manifests.manifest import load_manifest
 from manifests.outline import OutlineDiff
 from pipeline.recipe import RecipeError
 from tamis.console import err, out
-from tamis.diff_tables import diff_sections, texts_of_moves, what_if_sections
+from tamis.diff_tables import diff_sections, texts_of_moves
 from tamis.options import AsJson, Workspace
 from tamis.outlines import diff_with_others, outline_sections
 from tamis.revisions import find_manifest
 from tamis.tables import Section, as_markdown, show_sections
+from tamis.what_if_tables import what_if_sections
 
 MET = 3
 """Exit code when a condition of ``--fail-if`` is met."""

@@ -1,27 +1,48 @@
-"""What the tables of a diff and of an answer of what-if say."""
+"""What the tables of a diff say."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
-from typing import TYPE_CHECKING, Any
 
-from manifests.attribution import Attribution
+from manifests.attribution import Attribution, Step
+from manifests.causes import Cause
 from manifests.diff import Diff
 from manifests.documents import Document, find_documents
-from manifests.effects import Amount, GroupEffect, mixture_dimension
+from manifests.effects import Amount, GroupEffect, StageEffect, mixture_dimension
 from manifests.manifest import Manifest
+from manifests.moves import KEPT, Move
+from tamis.changes import (
+    Unit,
+    cause_in_words,
+    change,
+    difference,
+    pair,
+    points,
+    relative,
+    shares,
+    unit_of,
+    value,
+)
 from tamis.printable import one_line
-from tamis.tables import Section
+from tamis.tables import INDENT, Section
 
-if TYPE_CHECKING:
-    from tamis.suppose import WhatIf
-
-GROUPS = 12
-"""Groups shown of one dimension, those that moved most; JSON has all."""
-_PARTS = 4
+ROWS = 12
+"""Groups of a dimension, reasons and kinds of move that are shown; JSON has all."""
+_PARTS = 3
 """Groups of one dimension that are attributed to causes."""
-_ONCE = "Tokens of a document count once here; in the mixtures, as often as they are read."
+_CAUSES = 4
+"""Causes that are named of one step."""
+_READ = 6
+"""Kinds of move of which documents are shown to read: of those that came or went first."""
+_SAMPLE = 3
+"""Documents of each."""
+_ONCE = "A document's tokens count once here; in the mixtures, as often as they are read."
+Pair = tuple[int | None, int | None]
+_STAGES_NOTE = re.compile(r"; (?=\w+: )")
+"""Between what two stages say in the note of a step."""
+_MEGABYTES = Unit(10**6)
 
 
 def diff_sections(diff: Diff, texts: Mapping[str, Document] | None = None) -> Iterator[Section]:
@@ -30,68 +51,125 @@ def diff_sections(diff: Diff, texts: Mapping[str, Document] | None = None) -> It
     if diff.before == diff.after:
         yield Section("The corpora are the same.")
         return
-    causes = [(c.what, _value(c.before), _value(c.after)) for c in diff.causes]
+    causes = [(c.what, value(c.before), value(c.after)) for c in diff.causes]
     yield Section("Causes", ("what", "before", "after"), causes, words=3)
+    yield _kept(diff)
     if diff.attribution is not None and diff.attribution.steps:
         yield _attributed(diff.attribution, diff)
-    rows = []
-    for stage in diff.stages:
-        if (stage.in_before, stage.kept_before) != (stage.in_after, stage.kept_after):
-            kept = (stage.kept_before, stage.kept_after)
-            rows.append(
-                (
-                    stage.stage,
-                    _change(
-                        *(_of(side, "documents") for side in (stage.in_before, stage.in_after))
-                    ),
-                    *(_change(*(_of(side, name) for side in kept)) for name in _UNITS),
-                )
-            )
-    yield Section(
-        "Documents and tokens by stage",
-        ("stage", "documents in", "documents kept", "bytes kept", "tokens kept"),
-        rows,
-        [_ONCE] if any(s.kept_after and s.kept_after.tokens for s in diff.stages) else [],
-    )
+    yield _stages(diff.stages)
     yield from group_sections(diff.groups)
-    reasons = [
-        (r.stage, r.reason, _change(r.documents_before, r.documents_after))
-        for r in diff.reasons
-        if r.documents_before != r.documents_after
-    ]
-    yield Section("Dropped", ("stage", "reason", "documents"), reasons, words=2)
+    yield _dropped(diff)
     yield _moved(diff, texts or {})
 
 
-_UNITS = ("documents", "bytes", "tokens")
+def _kept(diff: Diff) -> Section:
+    """What is kept in all, in full numbers."""
+    rows = []
+    told = {"documents": "documents", "bytes": "bytes of text", "tokens": "tokens, as read"}
+    for name, what in told.items():
+        before, after = (_of(side, name) for side in (diff.kept_before, diff.kept_after))
+        if (before, after) != (None, None):
+            full = Unit()
+            rows.append((what, full.told(before), full.told(after), difference(before, after)))
+    return Section("What is kept", ("", "before", "after", "change"), rows)
 
 
-def _moved(diff: Diff, texts: Mapping[str, Document]) -> Section:
-    if diff.moves is None:
-        return Section(
-            "Documents that moved",
-            notes=["Documents cannot be compared: the ledgers of one side are gone."],
+def _attributed(found: Attribution, diff: Diff) -> Section:
+    """By cause, its part of the change in documents, tokens, and the shares that moved most."""
+    preferred = mixture_dimension([group.dimension for group in diff.groups])
+    shown = [g for g in diff.groups if g.dimension == preferred][:_PARTS]
+    causes = {cause.what: cause for cause in diff.causes}
+    numbers: list[list[float]] = []
+    for effects in found.effects:
+        by_group = {(e.dimension, e.group): e for e in effects}
+        whole = by_group[None, None]
+        parts = [by_group.get((preferred, g.group)) for g in shown]
+        moved = [part.share or 0.0 if part else 0.0 for part in parts]
+        numbers.append([whole.documents, whole.tokens, *moved])
+    totals = [sum(column) for column in zip(*numbers, strict=True)]
+    steps = [f"{number}. {_step(step, causes)}" for number, step in enumerate(found.steps, 1)]
+    unit = unit_of(int(row[1]) for row in [*numbers, totals])
+    rows = [
+        (name, f"{row[0]:+,}", _signed(int(row[1]), unit), *(f"{part:+.2f}" for part in row[2:]))
+        for name, row in zip([*steps, "all"], [*numbers, totals], strict=True)
+    ]
+    in_points = f"; of the share of each {preferred}, in pp" if shown else ""
+    return Section(
+        f"Which part comes from which cause, in this order{in_points}",
+        ("cause", "documents", unit.header("tokens"), *(g.group for g in shown)),
+        rows,
+        list(_doubts(found.steps)),
+    )
+
+
+def _step(step: Step, causes: Mapping[str, Cause]) -> str:
+    told = [cause_in_words(causes[what]) for what in step.causes[:_CAUSES] if what in causes]
+    more = len(step.causes) - _CAUSES
+    told += [f"{more} more causes"] if more > 0 else []
+    causes_told = "; ".join(told) or "what no cause has alone"
+    return f"{causes_told} ({step.how}{' ≈' * (not step.exact)})"
+
+
+def _doubts(steps: Sequence[Step]) -> Iterator[str]:
+    """Why steps are not exact, each reason once."""
+    notes: dict[str, list[str]] = {}
+    for number, step in enumerate(steps, 1):
+        for note in _STAGES_NOTE.split(step.note):
+            notes.setdefault(note, []).append(str(number))
+    if any(not step.exact for step in steps):
+        yield "≈ not exact: a build of just these causes could differ a little."
+    yield from (f"{', '.join(numbers)}: {note}." for note, numbers in notes.items() if note)
+
+
+def _signed(number: int, unit: Unit) -> str:
+    return f"+{unit.told(number)}" if number >= 0 else unit.told(number)
+
+
+def _stages(stages: Sequence[StageEffect]) -> Section:
+    """The waterfall, without stages that drop nothing on both sides: nothing changes at them."""
+    told: list[tuple[StageEffect, Pair]] = []
+    for stage in stages:
+        dropped = (
+            _lost(stage.in_before, stage.kept_before),
+            _lost(stage.in_after, stage.kept_after),
         )
-    rows = [(move.before, move.after, f"{move.documents:,}") for move in diff.moves]
-    notes = []
-    for move in diff.moves:
-        notes.append(f"{move.before} → {move.after}:")
-        for identity, locator in zip(move.ids, move.sample, strict=True):
-            text = f": {one_line(texts[identity].text, 120)}" if identity in texts else ""
-            notes.append(f"  {identity[:12]} {one_line(locator, 80)}{text}")
-    return Section("Documents that moved", ("before", "after", "documents"), rows, notes, words=2)
+        same = (stage.in_before, stage.kept_before) == (stage.in_after, stage.kept_after)
+        if not same and (any(dropped) or None in dropped):
+            told.append((stage, dropped))
+    kept = [(stage.kept_before, stage.kept_after) for stage, _ in told]
+    first = [(stage.in_before, stage.in_after) for stage in stages[:1]]
+    units = {
+        name: unit_of(_of(side, name) for sides in [*kept, *first] for side in sides)
+        for name in ("documents", "tokens")
+    }
 
+    def cells(sides: tuple[Amount | None, Amount | None]) -> list[str]:
+        (documents, size, tokens) = (
+            (_of(sides[0], name), _of(sides[1], name)) for name in ("documents", "bytes", "tokens")
+        )
+        both = None not in documents and documents[0] != documents[1]
+        return [
+            pair(*documents, units["documents"]),
+            relative(*documents) if both else "",
+            pair(*size, _MEGABYTES),
+            pair(*tokens, units["tokens"]) if tokens != (None, None) else "",
+        ]
 
-def texts_of_moves(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
-    """The first words of the documents that moves name, as far as the workspaces are there."""
-    wanted = {identity for move in found.moves or [] for identity in move.ids}
-    texts: dict[str, Document] = {}
-    for side in reversed(sides):
-        try:
-            texts |= find_documents(side, wanted - texts.keys(), 240)
-        except FileNotFoundError:
-            continue  # a manifest of which the workspace is gone
-    return texts
+    rows = [("ingest", *cells(sides), "") for sides in first if told]
+    rows += [
+        (stage.stage, *cells(sides), pair(*dropped, units["documents"]))
+        for (stage, dropped), sides in zip(told, kept, strict=True)
+    ]
+    headers = (
+        "stage",
+        units["documents"].header("documents kept"),
+        "change",
+        "text, MB",
+        units["tokens"].header("tokens"),
+        "dropped",
+    )
+    counted = any(side and side.tokens for sides in kept for side in sides)
+    return Section("Documents and tokens by stage", headers, rows, [_ONCE] if counted else [])
 
 
 def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
@@ -110,136 +188,83 @@ def group_sections(groups: Sequence[GroupEffect]) -> Iterator[Section]:
         if not moved or told in seen:
             continue
         seen.append(told)
+        unit = unit_of(n for g in moved for n in (g.tokens_before, g.tokens_after))
         rows = [
             (
                 g.group,
-                _change(g.documents_before, g.documents_after),
-                _change(g.tokens_before, g.tokens_after),
-                f"{_share(g.share_before)} → {_share(g.share_after)}",
-                f"{100 * ((g.share_after or 0) - (g.share_before or 0)):+.2f} pp",
-                _relative(g.share_before, g.share_after),
+                shares(g.share_before, g.share_after),
+                points(g.share_before, g.share_after),
+                relative(g.share_before, g.share_after),
+                pair(g.documents_before, g.documents_after),
+                pair(g.tokens_before, g.tokens_after, unit),
             )
-            for g in moved[:GROUPS]
+            for g in moved[:ROWS]
         ]
-        more = len(moved) - GROUPS
+        more = len(moved) - ROWS
         yield Section(
             f"The mixture by {dimension}",
-            (dimension, "documents", "tokens", "share", "change", "relative"),
+            (dimension, "share, %", "pp", "relative", "documents", unit.header("tokens")),
             rows,
             [f"{more:,} more groups moved less (--json has them)."] if more > 0 else [],
         )
 
 
-def _attributed(found: Attribution, diff: Diff) -> Section:
-    """By cause, its part of the change in documents, tokens, and the shares that moved most."""
-    dimensions = [group.dimension for group in diff.groups]
-    preferred = mixture_dimension(dimensions)
-    shown = [g for g in diff.groups if g.dimension == preferred][:_PARTS]
-    rows = []
-    notes: dict[str, list[str]] = {}
-    totals = [0, 0, *(0.0 for _ in shown)]
-    for number, (step, effects) in enumerate(zip(found.steps, found.effects, strict=True), 1):
-        by_group = {(e.dimension, e.group): e for e in effects}
-        whole = by_group[None, None]
-        parts = [
-            by_group[preferred, g.group].share or 0.0 if (preferred, g.group) in by_group else 0.0
-            for g in shown
-        ]
-        name = ", ".join(step.causes) or "not attributed"
-        rows.append(
-            (
-                f"{number}. {name}",
-                step.how + ("" if step.exact else ", not exact"),
-                f"{whole.documents:+,}",
-                f"{whole.tokens:+,}",
-                *(f"{part:+.2f} pp" for part in parts),
-            )
-        )
-        totals = [
-            a + b for a, b in zip(totals, [whole.documents, whole.tokens, *parts], strict=True)
-        ]
-        if step.note:
-            notes.setdefault(step.note, []).append(str(number))
-    rows.append(
-        (
-            "all",
-            "",
-            f"{totals[0]:+,}",
-            f"{totals[1]:+,}",
-            *(f"{part:+.2f} pp" for part in totals[2:]),
-        )
-    )
-    shares = f", shares by {preferred}" if shown else ""
-    return Section(
-        f"Which part comes from which cause, in this order{shares}",
-        ("cause", "how known", "documents", "tokens", *(g.group for g in shown)),
-        rows,
-        [f"{', '.join(numbers)}: {note}." for note, numbers in notes.items()],
-        words=2,
-    )
-
-
-def what_if_sections(found: WhatIf) -> Iterator[Section]:
-    """The tables of an answer of what-if."""
-    changes = [(c.setting, _value(c.before), _value(c.after)) for c in found.changes]
-    yield Section("What if", ("setting", "now", "then"), changes, words=3)
+def _dropped(diff: Diff) -> Section:
+    """Reasons, by stage; of many those that changed most."""
+    changed = [r for r in diff.reasons if r.documents_before != r.documents_after]
+    by_size = sorted(changed, key=lambda r: -abs(r.documents_after - r.documents_before))
+    shown = {(r.stage, r.reason) for r in by_size[:ROWS]}
     rows = [
-        ("documents", _change(found.documents_before, found.documents.known)),
-        ("tokens", _change(found.tokens_before, found.tokens)),
-        ("effective tokens", _change(found.effective_tokens_before, found.effective_tokens)),
+        (r.stage, r.reason, change(r.documents_before, r.documents_after))
+        for r in changed
+        if (r.stage, r.reason) in shown
     ]
+    more = len(changed) - len(rows)
+    notes = [f"{more:,} more reasons changed less (--json has them)."] if more else []
+    return Section("Dropped", ("stage", "reason", "documents"), rows, notes, words=2)
+
+
+def _moved(diff: Diff, texts: Mapping[str, Document]) -> Section:
+    if diff.moves is None:
+        return Section(
+            "Documents that moved",
+            notes=["Documents cannot be compared: the ledgers of one side are gone."],
+        )
+    moves = sorted(diff.moves, key=lambda move: KEPT not in (move.before, move.after))
+    rows = [(move.before, move.after, f"{move.documents:,}") for move in moves[:ROWS]]
     notes = []
-    if found.exact and found.tokens_exact:
-        notes.append("Exact: a build would give these very numbers.")
-    else:
-        notes.append(
-            f"Not exact. A build would keep at least {found.documents.at_least:,} and at most"
-            f" {found.documents.at_most:,} documents; above is what the ledgers know."
-        )
-        notes += [
-            f"{number:,} documents come alive that had been dropped by {name}: later stages never"
-            " saw them, and they are in the upper bound alone."
-            for name, number in found.unseen.items()
-        ]
-        notes += [f"{doubt}." for doubt in found.doubts]
-    yield Section("What would be kept", ("", "now → then"), rows, notes)
-    old = {stage.stage: stage for stage in found.stages_before}
-    stages = []
-    for stage in found.stages:
-        was = old[stage.stage]
-        bound = "" if stage.at_least == stage.at_most else f"{stage.at_least:,} … {stage.at_most:,}"
-        stages.append(
-            (stage.stage, _change(was.came, stage.came), _change(was.kept, stage.kept), bound)
-        )
-    yield Section("Documents by stage", ("stage", "in", "kept", "kept, bounds"), stages)
-    yield from group_sections(found.groups)
+    if moves[ROWS:]:
+        left = sum(move.documents for move in moves[ROWS:])
+        notes.append(f"{len(moves) - ROWS:,} more kinds, {left:,} documents (--json has them).")
+    alive = [move for move in moves if KEPT in (move.before, move.after)]
+    for move in (alive or moves)[:_READ]:
+        notes.append(f"{move.before} → {move.after}, such as")
+        notes += _to_read(move, texts)
+    return Section("Documents that moved", ("before", "after", "documents"), rows, notes, words=2)
 
 
-def _value(value: Any) -> str:
-    return "—" if value is None else one_line(str(value), 100)
+def _to_read(move: Move, texts: Mapping[str, Document]) -> Iterator[str]:
+    """Some documents of a move: id, where it stands, its first words."""
+    for identity, locator in list(zip(move.ids, move.sample, strict=True))[:_SAMPLE]:
+        text = f": {one_line(texts[identity].text, 120)}" if identity in texts else ""
+        yield f"{INDENT}{identity[:12]} {one_line(locator, 80)}{text}"
+
+
+def texts_of_moves(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
+    """The first words of the documents that moves name, as far as the workspaces are there."""
+    wanted = {identity for move in found.moves or [] for identity in move.ids}
+    texts: dict[str, Document] = {}
+    for side in reversed(sides):
+        try:
+            texts |= find_documents(side, wanted - texts.keys(), 240)
+        except FileNotFoundError:
+            continue  # a manifest of which the workspace is gone
+    return texts
+
+
+def _lost(came: Amount | None, kept: Amount | None) -> int | None:
+    return None if came is None or kept is None else came.documents - kept.documents
 
 
 def _of(side: Amount | None, name: str) -> int | None:
     return None if side is None else getattr(side, name)
-
-
-def _change(before: int | None, after: int | None) -> str:
-    if before is None or after is None:
-        return f"{_count(before)} → {_count(after)}" if (before, after) != (None, None) else "—"
-    if before == after:
-        return f"{after:,}"
-    return f"{before:,} → {after:,} ({after - before:+,})"
-
-
-def _count(value: int | None) -> str:
-    return "—" if value is None else f"{value:,}"
-
-
-def _share(share: float | None) -> str:
-    return "—" if share is None else f"{100 * share:.2f} %"
-
-
-def _relative(before: float | None, after: float | None) -> str:
-    if not before:
-        return "new" if after else ""
-    return f"{100 * ((after or 0) / before - 1):+.1f} %"

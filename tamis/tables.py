@@ -9,9 +9,14 @@ from dataclasses import dataclass, field
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 from tamis.printable import one_line
+
+INDENT = "  "
+"""Before a note that belongs to the one above it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,13 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
     """Prints tables on a terminal."""
     for section in sections:
         if section.headers:
-            table = Table(box=box.SIMPLE_HEAD, title=escape(section.title), title_justify="left")
+            table = Table(
+                box=box.SIMPLE_HEAD,
+                title=escape(section.title),
+                title_justify="left",
+                pad_edge=False,
+                collapse_padding=True,
+            )
             for number, header in enumerate(section.headers):
                 justify: JustifyMethod = "left" if section.is_words(number) else "right"
                 table.add_column(escape(header), justify=justify, overflow="fold")
@@ -45,7 +56,8 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
         else:
             console.print(section.title, markup=False)
         for note in section.notes:
-            console.print(note, markup=False, highlight=False, style="dim")
+            inset = (0, 0, 0, 2 * len(INDENT) if note.startswith(INDENT) else 0)
+            console.print(Padding(Text(note.strip(), "dim"), inset, expand=False))
         if section.notes:
             console.print()
 
@@ -60,7 +72,9 @@ def as_markdown(sections: Iterator[Section], level: int = 3) -> str:
             lines += [_row(section.headers), _row(tuple(marks), raw=True)]
             lines += [_row(row) for row in section.rows]
             lines.append("")
-        lines += [f"- {_plain(note.strip())}" for note in section.notes]
+        for note in section.notes:
+            depth = INDENT if note.startswith(INDENT) else ""
+            lines.append(f"{depth}- {_plain(note.strip())}")
         lines += [""] * bool(section.notes)
     return "\n".join(lines)
 
