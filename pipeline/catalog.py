@@ -1,4 +1,7 @@
-"""The stages and makers that a recipe may name, handed to the pipeline from above."""
+"""The stages and makers that a recipe may name, handed to the pipeline from above.
+
+Names alone: `tamis --help` lists them and loads none.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.source import Ingest, Synthesis
-from pipeline.stage import Stage
+if TYPE_CHECKING:
+    from pipeline.source import Ingest, Synthesis
+    from pipeline.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,34 @@
-"""What `import tamis` offers; the command line is a thin layer over it."""
+"""What `import tamis` offers; the command line is a thin layer over it.
+
+Every verb loads what it needs when it is called: `tamis --help` needs none of it, and a question to
+a manifest no stage.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from manifests.clusters import Cluster, deduplications, largest_clusters
-from manifests.contamination import Contamination, decontaminations
-from manifests.diff import Diff, diff_manifests
-from manifests.explain import Story, explain_document, explain_documents
-from manifests.gate import Met, check
-from manifests.manifest import Manifest
-from manifests.manifest import load_manifest as _load_manifest
-from manifests.reasons import DroppedGroup, dropped_groups, sample_dropped
-from manifests.verify import Verification, verify_workspace
-from pipeline.build import Built, last_build
-from pipeline.build import build as _build
-from pipeline.engine import Engine
-from pipeline.observer import Observer, Silence
-from pipeline.plan import StagePlan, dry_plan
-from pipeline.plan import plan as _plan
-from pipeline.recipe import Recipe
-from pipeline.recipe_check import load_recipe
-from pipeline.store import Store
 from stages.catalog import CATALOG
-from tamis.contamination_tables import contamination_of
-from tamis.reports import chosen_stages
-from tamis.revisions import find_manifest
-from tamis.summary import show_build, show_places
 
 if TYPE_CHECKING:
+    from manifests.clusters import Cluster
+    from manifests.contamination import Contamination
+    from manifests.diff import Diff
+    from manifests.explain import Story
+    from manifests.gate import Met
+    from manifests.manifest import Manifest
+    from manifests.reasons import DroppedGroup
+    from manifests.verify import Verification
+    from pipeline.build import Built
+    from pipeline.engine import Engine
+    from pipeline.observer import Observer
+    from pipeline.plan import StagePlan
+    from pipeline.recipe import Recipe
+    from pipeline.store import Store
     from tamis.suppose import WhatIf
 
 ENGINES = ("local", "ray")
@@ -75,8 +68,13 @@ def build(
     observer: Observer | None = None,
 ) -> Built:
     """Builds a corpus; see ``pipeline.build.build``. ``settings`` are ``key.path=value``."""
+    from importlib.metadata import version
+
+    from pipeline.build import build as run
+    from pipeline.observer import Silence
+
     checked = _recipe(recipe, settings, workspace)
-    return _build(
+    return run(
         checked,
         CATALOG,
         engine_for(engine, workers, address),
@@ -94,8 +92,11 @@ def plan(
 ) -> list[StagePlan]:
     """What ``build`` would run, stage by stage, and why. With ``dry`` the recipe alone is checked,
     and its files need not be on this machine."""
+    from pipeline.plan import dry_plan
+    from pipeline.plan import plan as whole_plan
+
     checked = _recipe(recipe, settings, workspace)
-    return dry_plan(checked) if dry else _plan(checked, CATALOG)
+    return dry_plan(checked) if dry else whole_plan(checked, CATALOG)
 
 
 def explain(workspace: str | Path, document: str, limit: int = 1) -> list[Story]:
@@ -104,7 +105,9 @@ def explain(workspace: str | Path, document: str, limit: int = 1) -> list[Story]
 
     Raises NotFoundError (a LookupError) when none matches.
     """
-    return explain_document(_load_manifest(Path(workspace)), document, limit)
+    from manifests.explain import explain_document
+
+    return explain_document(load_manifest(workspace), document, limit)
 
 
 def dropped(
@@ -116,14 +119,19 @@ def dropped(
 
     Raises NotFoundError naming the reasons, or the dimensions, that there are.
     """
-    manifest = _load_manifest(Path(workspace))
+    from manifests.explain import explain_documents
+    from manifests.reasons import sample_dropped
+
+    manifest = load_manifest(workspace)
     return explain_documents(manifest, sample_dropped(manifest, reason, sample, seed, by))
 
 
 def dropped_by(workspace: str | Path, reason: str, dimension: str) -> list[DroppedGroup]:
     """How many documents of every group of a dimension came to the stage that has the reason, and
     how many were dropped for it, most of them first. Raises as ``dropped`` does."""
-    return dropped_groups(_load_manifest(Path(workspace)), reason, dimension)
+    from manifests.reasons import dropped_groups
+
+    return dropped_groups(load_manifest(workspace), reason, dimension)
 
 
 def clusters(
@@ -134,7 +142,10 @@ def clusters(
 
     Raises NotFoundError when the corpus has no such deduplication.
     """
-    manifest = _load_manifest(Path(workspace))
+    from manifests.clusters import deduplications, largest_clusters
+    from tamis.reports import chosen_stages
+
+    manifest = load_manifest(workspace)
     names = chosen_stages(manifest, stage, deduplications(manifest), "deduplication")
     return {name: largest_clusters(manifest, name, most, members) for name in names}
 
@@ -147,7 +158,11 @@ def contamination(
 
     Raises NotFoundError when the corpus has no such decontamination.
     """
-    manifest = _load_manifest(Path(workspace))
+    from manifests.contamination import decontaminations
+    from tamis.contamination_tables import contamination_of
+    from tamis.reports import chosen_stages
+
+    manifest = load_manifest(workspace)
     names = chosen_stages(manifest, stage, decontaminations(manifest), "decontamination")
     return {name: contamination_of(manifest, name, hits) for name in names}
 
@@ -159,6 +174,9 @@ def diff(before: str | Path, after: str | Path, *, attribute: bool = True) -> Di
     With ``attribute`` (which takes longest) ``Diff.attribution`` says which part of the change
     comes from which cause. Raises ManifestError when a side is not there or damaged.
     """
+    from manifests.diff import diff_manifests
+    from tamis.revisions import find_manifest
+
     sides = (find_manifest(str(before)), find_manifest(str(after)))
     found = diff_manifests(*sides)
     if attribute and found.before != found.after:
@@ -171,6 +189,8 @@ def diff(before: str | Path, after: str | Path, *, attribute: bool = True) -> Di
 def gate(changes: Diff, conditions: Sequence[str]) -> list[Met]:
     """Whether conditions on a diff, such as ``share(domain=science) < -1pp``, are met, in their
     order. Raises GateError (a ValueError) saying what can be written, and what there is."""
+    from manifests.gate import check
+
     return check(changes, conditions)
 
 
@@ -181,14 +201,19 @@ def what_if(workspace: str | Path, settings: Sequence[str]) -> WhatIf:
 
     Raises RecipeError for a setting that ledgers cannot answer, naming those that they can.
     """
-    from tamis.suppose import what_if as answer  # loads every stage
+    from tamis.suppose import what_if as answer
 
-    return answer(_load_manifest(Path(workspace)), settings)
+    return answer(load_manifest(workspace), settings)
 
 
 def show(workspace: str | Path, width: int = 132) -> str:
     """The summary of the last build, as text of so many columns. Raises ManifestError when the
     workspace holds none."""
+    from rich.console import Console
+
+    from pipeline.build import last_build
+    from tamis.summary import show_build, show_places
+
     built = last_build(Path(workspace))
     console = Console(width=width, record=True, file=io.StringIO())
     show_build(console, built.manifest, built.steps, built.seconds)
@@ -198,21 +223,24 @@ def show(workspace: str | Path, width: int = 132) -> str:
 
 def report(workspace: str | Path, against: str | Path | None = None) -> str:
     """The report on a corpus as one HTML page; ``against`` another, with what changed since."""
-    # the templates' engine is loaded by nobody who does not ask for a page
     from tamis.report_page.page import report_page
 
-    other = None if against is None else _load_manifest(Path(against))
-    return report_page(_load_manifest(Path(workspace)), other)
+    other = None if against is None else load_manifest(against)
+    return report_page(load_manifest(workspace), other)
 
 
 def verify(workspace: str | Path) -> Verification:
     """Checks checksums, row counts and the conservation law of a built workspace."""
-    return verify_workspace(_load_manifest(Path(workspace)))
+    from manifests.verify import verify_workspace
+
+    return verify_workspace(load_manifest(workspace))
 
 
 def load_manifest(path: str | Path) -> Manifest:
     """The manifest of a workspace, or in a file."""
-    return _load_manifest(Path(path))
+    from manifests.manifest import load_manifest as load
+
+    return load(Path(path))
 
 
 def run_stage(
@@ -240,6 +268,9 @@ def run_stage(
 def _recipe(
     recipe: str | Path | Recipe, settings: Sequence[str], workspace: str | Path | None
 ) -> Recipe:
+    from pipeline.recipe import Recipe
+    from pipeline.recipe_check import load_recipe
+
     if isinstance(recipe, Recipe):
         return recipe
     place = Path(workspace) if workspace is not None else None

@@ -1,4 +1,8 @@
-"""The `tamis` command."""
+"""The `tamis` command.
+
+A command loads what it does with when it is called, so that `tamis --help` is there at once. What
+stands at the top of the modules with commands is their options, and where they print.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +19,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from manifests.manifest import load_manifest
-from pipeline.build import last_build
-from pipeline.recipe import RecipeError
 from stages.catalog import CATALOG
 from tamis import api, compare_commands, manifest_commands, options, report_commands
-from tamis.benchmarks_option import benchmark_settings, tell_unrecognised
 from tamis.console import err, out, told_plainly
-from tamis.progress import observer_for
 from tamis.report_page import command as page_command
-from tamis.reports import Wishes
-from tamis.sampling import SAMPLE_RECIPE, sample_recipe
-from tamis.stage_run import SHOWN, run_stage
-from tamis.summary import show_build, show_places, show_plan, show_verification
-from tamis.synthesis_run import SYNTHESIZE, run_synthesis, synthesis_recipe
 
 app = typer.Typer(
     name="tamis",
@@ -103,6 +97,9 @@ def build(
     setting: Setting = None,
 ) -> None:
     """Build the corpus: run what is not there yet, then write the manifest."""
+    from tamis.progress import observer_for
+    from tamis.summary import show_build, show_places
+
     with closing(observer_for()) as observer:
         built = api.build(
             recipe,
@@ -132,6 +129,8 @@ def plan(
     ] = False,
 ) -> None:
     """Show what would run, what is up to date, and why something is not. Runs nothing."""
+    from tamis.summary import show_plan
+
     show_plan(out, api.plan(recipe, workspace=workspace, settings=setting or [], dry=dry))
 
 
@@ -150,7 +149,7 @@ def run(
     ],
     recipe: Annotated[
         Path, typer.Option(help="The recipe whose settings the stages take.")
-    ] = SAMPLE_RECIPE,
+    ] = options.SAMPLE_RECIPE,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting of the stage: min_score=2.5."),
@@ -175,13 +174,19 @@ def run(
     found, synthesis some samples that it kept and dropped, any other stage documents with its
     verdicts.
     """
+    from tamis.benchmarks_option import benchmark_settings, tell_unrecognised
+    from tamis.reports import Wishes
+    from tamis.sampling import sample_recipe
+    from tamis.stage_run import run_stage
+    from tamis.synthesis_run import run_synthesis, synthesis_recipe
+
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
     tell_unrecognised(benchmarks or [])
     wishes = Wishes(clusters, members, compared, hits, test_side, contained, clean)
     with workspace_for(keep) as folder:
-        if stage == SYNTHESIZE:
+        if stage == options.SYNTHESIZE:
             makers = synthesis_recipe(files, recipe, folder, settings)
-            run_synthesis(out, makers, SHOWN if rows is None else rows, as_json)
+            run_synthesis(out, makers, rows, as_json)
         else:
             small = sample_recipe(stage, files, recipe, folder, settings)
             run_stage(out, small, stage, wishes, rows, as_json, places=keep is not None)
@@ -210,6 +215,9 @@ app.command()(told_plainly(page_command.report))
 @told_plainly
 def show(workspace: options.Workspace) -> None:
     """Show the summary of the last build again."""
+    from pipeline.build import last_build
+    from tamis.summary import show_build, show_places
+
     built = last_build(workspace)
     show_build(out, built.manifest, built.steps, built.seconds)
     show_places(out, built.manifest)
@@ -219,6 +227,8 @@ def show(workspace: options.Workspace) -> None:
 @told_plainly
 def verify(workspace: options.Workspace) -> None:
     """Check every checksum, every row count, and that no document was lost."""
+    from tamis.summary import show_verification
+
     result = api.verify(workspace)
     show_verification(out, result)
     if not result.passed:
@@ -235,7 +245,9 @@ def train(
     ] = None,
 ) -> None:
     """Train the bundled compact model on the shards. More options: python -m trainer --help."""
-    manifest = load_manifest(workspace)
+    from pipeline.recipe import RecipeError
+
+    manifest = api.load_manifest(workspace)
     shards = manifest.workspace / "shards"
     if not any(name.startswith("shards/") for name in manifest.published):
         raise RecipeError(f"{workspace}: has no shards. Add the stage `shard` to the recipe.")

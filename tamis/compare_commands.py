@@ -6,22 +6,17 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manifests.diff import Diff, diff_manifests
-from manifests.gate import GateError, check
-from manifests.manifest import load_manifest
-from manifests.outline import OutlineDiff
-from pipeline.recipe import RecipeError
 from tamis.console import err, out
-from tamis.diff_tables import diff_sections, texts_of_moves
 from tamis.options import AsJson, Workspace
-from tamis.outlines import diff_with_others, outline_sections
-from tamis.revisions import find_manifest
-from tamis.tables import Section, as_markdown, show_sections
-from tamis.what_if_tables import what_if_sections
+
+if TYPE_CHECKING:
+    from manifests.diff import Diff
+    from manifests.outline import OutlineDiff
+    from tamis.tables import Section
 
 MET = 3
 """Exit code when a condition of ``--fail-if`` is met."""
@@ -62,6 +57,13 @@ def diff(
     Manifests of earlier builds lie in WORKSPACE/history/. A dataset file of DCLM or the stats.json
     of datatrove may be a side too: then what both count is compared.
     """
+    from manifests.diff import diff_manifests
+    from manifests.gate import GateError, check
+    from pipeline.recipe import RecipeError
+    from tamis.diff_tables import diff_sections, texts_of_moves
+    from tamis.outlines import diff_with_others, outline_sections
+    from tamis.revisions import find_manifest
+
     wanted = Format.json if as_json else form
     others = diff_with_others(before, after)
     if others is not None:
@@ -73,7 +75,7 @@ def diff(
     sides = (find_manifest(before), find_manifest(after))
     found = diff_manifests(*sides)
     if attribute and found.before != found.after:
-        from tamis.attribution import attribution  # loads every stage, which takes a second
+        from tamis.attribution import attribution  # loads every stage
 
         found.attribution = attribution(*sides)
     try:
@@ -95,6 +97,8 @@ def _write(
     form: Format, title: str, found: Diff | OutlineDiff, sections: Callable[[], Iterator[Section]]
 ) -> None:
     """Prints a diff in the form that was asked for."""
+    from tamis.tables import as_markdown, show_sections
+
     if form is Format.json:
         out.print_json(json.dumps(asdict(found)))
     elif form is Format.markdown:
@@ -118,10 +122,14 @@ def what_if(
     as_json: AsJson = False,
 ) -> None:
     """Say what other thresholds or another mixture would give, from the ledgers alone."""
-    from tamis.suppose import what_if as answer  # loads every stage, which takes a second
+    from manifests.manifest import load_manifest
+    from tamis.suppose import what_if as answer
 
     found = answer(load_manifest(workspace), setting)
     if as_json:
         out.print_json(json.dumps(asdict(found)))
         return
+    from tamis.tables import show_sections
+    from tamis.what_if_tables import what_if_sections
+
     show_sections(out, what_if_sections(found))

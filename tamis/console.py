@@ -11,12 +11,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from manifests.explain import NotFoundError
-from manifests.manifest import ManifestError
-from pipeline.build import FAILURE_FILE, WorkspaceBusyError
-from pipeline.engine import TaskFailedError
-from pipeline.recipe import RecipeError
-
 P = ParamSpec("P")
 _PLAIN_WIDTH = 132
 """Columns of the tables where the output is a file or a pipe."""
@@ -32,22 +26,41 @@ def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
     def told(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (RecipeError, ManifestError, WorkspaceBusyError, NotFoundError) as error:
-            message, code = str(error), 2
-        except TaskFailedError as error:
-            message = (
-                f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
-                " mend the cause and run the same command again; it goes on from here."
-            )
-            code = 1
-        except OSError as error:
-            message, code = f"{error.filename or 'a file'}: {error.strerror or error}", 1
+        except typer.Exit:
+            raise
         except KeyboardInterrupt:
             message = "Interrupted. Nothing is lost: the same command goes on from here."
             code = 130
+        except Exception as error:
+            plainly = _plainly(error)
+            if plainly is None:
+                raise
+            message, code = plainly
         else:
             return
         err.print(Text(message), soft_wrap=True)
         raise typer.Exit(code)
 
     return told
+
+
+def _plainly(error: Exception) -> tuple[str, int] | None:
+    """What to say of a fault, and the exit code; None when it is ours. Whose fault it is, is asked
+    when there is one: a command that goes well loads nothing for it."""
+    from manifests.explain import NotFoundError
+    from manifests.manifest import ManifestError
+    from pipeline.build import FAILURE_FILE, WorkspaceBusyError
+    from pipeline.engine import TaskFailedError
+    from pipeline.recipe import RecipeError
+
+    if isinstance(error, RecipeError | ManifestError | WorkspaceBusyError | NotFoundError):
+        return str(error), 2
+    if isinstance(error, TaskFailedError):
+        told = (
+            f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
+            " mend the cause and run the same command again; it goes on from here."
+        )
+        return told, 1
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}", 1
+    return None

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from manifests.croissant import croissant
-from manifests.manifest import Manifest, ManifestError, manifest_text
-from manifests.provenance import Provenance, find_provenance
-from tamis.card.card import dataset_card
 from tamis.console import err
-from tamis.revisions import find_manifest
+
+if TYPE_CHECKING:
+    from manifests.manifest import Manifest
+    from manifests.provenance import Provenance
 
 
 class Form(StrEnum):
@@ -48,6 +47,8 @@ def manifest(
 
     The card is a draft of README.md beside the shards: what the manifest cannot know, it says.
     """
+    from tamis.revisions import find_manifest
+
     found = find_manifest(workspace)
     text = _written(found, form)
     if place is None:
@@ -58,6 +59,10 @@ def manifest(
 
 
 def _written(found: Manifest, form: Form) -> str:
+    from manifests.croissant import croissant
+    from manifests.manifest import ManifestError, manifest_text
+    from tamis.card.card import dataset_card
+
     if form is Form.json:
         return manifest_text(found.content)
     provenance = _provenance(found)
@@ -72,6 +77,8 @@ def _written(found: Manifest, form: Form) -> str:
 
 def _provenance(found: Manifest) -> Provenance | None:
     """What the documents say of themselves; None where the workspace is gone."""
+    from manifests.provenance import find_provenance
+
     try:
         return find_provenance(found)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take, and words that they know."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import typer
 _DEDUPLICATION = "Deduplication"
 _DECONTAMINATION = "Decontamination"
 """Headings that the options stand under in ``--help``."""
+
+SAMPLE_RECIPE = Path("recipes/sample.yaml")
+"""The recipe that settings come from unless another is named; it comes with the package."""
+SYNTHESIZE = "synthesize"
+"""Stands for all makers of the recipe where a stage could be named."""
 
 Workspace = Annotated[Path, typer.Argument(help="A built workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -27,8 +27,9 @@ _PLAIN_EVERY = 10.0
 """Seconds between plain lines of one step."""
 
 
-def observer_for(stream: TextIO = sys.stderr) -> LiveLines | PlainLines:
-    """Live lines when the stream is a terminal, plain ones otherwise."""
+def observer_for(stream: TextIO | None = None) -> LiveLines | PlainLines:
+    """Live lines when the stream (stderr) is a terminal, plain ones otherwise."""
+    stream = stream or sys.stderr
     return LiveLines(Console(file=stream)) if stream.isatty() else PlainLines(stream)
 
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from manifests.clusters import deduplications
-from manifests.contamination import decontaminations
-from manifests.explain import NotFoundError, explain_document, explain_documents
-from manifests.manifest import load_manifest
-from manifests.reasons import dropped_groups, sample_dropped
-from stages.decontaminate.benchmark import BenchmarkConfig
-from tamis.benchmarks_option import find_benchmarks, tell_unrecognised
 from tamis.console import out
 from tamis.options import (
     AsJson,
@@ -29,15 +22,9 @@ from tamis.options import (
     TestSide,
     Workspace,
 )
-from tamis.reports import (
-    ClustersReport,
-    ContaminationReport,
-    Report,
-    TestSideReport,
-    Wishes,
-    chosen_stages,
-)
-from tamis.story import show_groups, show_story, stories_data, witnesses_of
+
+if TYPE_CHECKING:
+    from tamis.reports import Report
 
 StageOption = Annotated[
     str | None, typer.Option("--stage", help="The stage, by its name in the recipe. Default: all.")
@@ -88,6 +75,11 @@ def explain(
     To see whether a stage is right, read a sample of what it drops:
     tamis explain corpus/sample --reason near_duplicate --sample 10 --by source --differences
     """
+    from manifests.explain import NotFoundError, explain_document, explain_documents
+    from manifests.manifest import load_manifest
+    from manifests.reasons import dropped_groups, sample_dropped
+    from tamis.story import show_groups, show_story, stories_data, witnesses_of
+
     if (document is None) == (reason is None):
         raise NotFoundError(
             "name a document (its id, locator, URL, or a piece of its text), or a reason:"
@@ -130,6 +122,10 @@ def clusters(
     A cluster of thousands is mostly a template: read a sample with --differences before believing
     that its documents say the same.
     """
+    from manifests.clusters import deduplications
+    from manifests.manifest import load_manifest
+    from tamis.reports import ClustersReport, Wishes, chosen_stages
+
     manifest = load_manifest(workspace)
     names = chosen_stages(manifest, stage, deduplications(manifest), "deduplication")
     wishes = Wishes(clusters=most, members=members, compared=compared)
@@ -150,6 +146,13 @@ def contamination(
 
     With --test-side, which items of --benchmarks the corpus as it was kept still holds.
     """
+    from manifests.contamination import decontaminations
+    from manifests.explain import NotFoundError
+    from manifests.manifest import load_manifest
+    from stages.decontaminate.benchmark import BenchmarkConfig
+    from tamis.benchmarks_option import find_benchmarks, tell_unrecognised
+    from tamis.reports import ContaminationReport, TestSideReport, Wishes, chosen_stages
+
     manifest = load_manifest(workspace)
     wishes = Wishes(hits=hits, test_side=test_side, contained=contained, clean=clean)
     if wishes.asks_test_side:

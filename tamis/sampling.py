@@ -12,9 +12,8 @@ from pipeline.inputs import missing_externals
 from pipeline.recipe import Recipe, RecipeError
 from pipeline.recipe_check import check_entry, check_recipe
 from stages.catalog import CATALOG
+from tamis.options import SAMPLE_RECIPE
 
-SAMPLE_RECIPE = Path("recipes/sample.yaml")
-"""The recipe that settings come from unless another is named; it comes with the package."""
 _PACKAGED = Path(__file__).resolve().parents[1] / SAMPLE_RECIPE
 
 

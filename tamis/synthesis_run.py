@@ -22,13 +22,12 @@ from pipeline.recipe_check import check_recipe
 from stages.catalog import CATALOG
 from stages.synthesize.json_lines import given_lines
 from tamis.api import build
+from tamis.options import SYNTHESIZE
 from tamis.progress import observer_for
 from tamis.sampling import base_recipe
+from tamis.stage_run import SHOWN
 from tamis.story import show_story
 from tamis.summary import show_build
-
-SYNTHESIZE = "synthesize"
-"""Stands for all makers of the recipe where a stage could be named."""
 
 _PROBLEMS, _TASKS = "problems", "tasks"
 _FIELDS = {"question": _PROBLEMS, "task": _TASKS}
@@ -142,12 +141,12 @@ def _started(name: str, value: Any, files: Mapping[str, Sequence[str]]) -> dict[
     return settings if files[given] or files["documents"] else None
 
 
-def run_synthesis(console: Console, recipe: Recipe, rows: int, as_json: bool) -> None:
-    """Builds the recipe, and shows how many samples came how far, and some that were kept and
-    dropped."""
+def run_synthesis(console: Console, recipe: Recipe, rows: int | None, as_json: bool) -> None:
+    """Builds the recipe, and shows how many samples came how far, and ``rows`` that were kept and
+    dropped (``SHOWN`` where nobody says how many)."""
     with closing(observer_for()) as observer:
         built = build(recipe, engine="local", workers=1, observer=observer)
-    stories = made_stories(built.manifest, rows)
+    stories = made_stories(built.manifest, SHOWN if rows is None else rows)
     if as_json:
         told = [asdict(story) for story in stories]
         console.print_json(json.dumps({"synthesis": built.manifest.synthesis, "documents": told}))

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from manifests.manifest import load_manifest
 from tamis.console import out
 from tamis.options import Workspace
-from tamis.revisions import find_manifest
 
 REPORT_FILE = "report.html"
 
@@ -34,8 +32,9 @@ def report(
     The flow through the stages, the mixture, scores and thresholds, samples of what was dropped,
     duplicates, contamination, and what the corpus was made from.
     """
-    # the templates' engine is loaded by nobody who does not ask for a page
+    from manifests.manifest import load_manifest
     from tamis.report_page.page import report_page
+    from tamis.revisions import find_manifest
 
     manifest = load_manifest(workspace)
     page = report_page(manifest, find_manifest(against) if against else None)

@@ -14,7 +14,8 @@ from pipeline.build import Built, StepTime
 from pipeline.recipe import Recipe, RecipeError
 from tamis.api import run_stage
 from tamis.cli import app
-from tamis.sampling import SAMPLE_RECIPE, sample_recipe
+from tamis.options import SAMPLE_RECIPE
+from tamis.sampling import sample_recipe
 from tamis.summary import show_build, show_places
 
 ROOT = Path(__file__).resolve().parents[2]
