@@ -270,6 +270,10 @@ def sample(
 
 def main() -> None:
     """Runs the command."""
+    if len(sys.argv) > 1 and "--help" not in sys.argv:
+        from pipeline.arrow_alone import forgo_pandas
+
+        forgo_pandas()
     app()
 
 

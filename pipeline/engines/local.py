@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 
+from pipeline.arrow_alone import forgo_pandas
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
@@ -108,7 +109,7 @@ class LocalEngine:
                 self.executors[pool] = ProcessPoolExecutor(
                     self.workers if pool is None else 1,
                     mp_context=multiprocessing.get_context("spawn"),
-                    initializer=_belong_to_the_driver,
+                    initializer=_start_worker,
                     initargs=(os.getpid(),),
                 )
             executor = self.executors[pool]
@@ -135,10 +136,16 @@ class LocalEngine:
         self.executors = {}
 
 
+def _start_worker(driver: int) -> None:
+    """Run in each process as it starts."""
+    _belong_to_the_driver(driver)
+    forgo_pandas()
+
+
 def _belong_to_the_driver(driver: int) -> None:
-    """Run in each process as it starts. Ctrl-C reaches every process of a terminal: the driver
-    alone answers it. And when the driver dies, however it dies, so does the process (on Linux):
-    left alone it would go on with tasks that the next run starts too."""
+    """Ctrl-C reaches every process of a terminal: the driver alone answers it. And when the driver
+    dies, however it dies, so does the process (on Linux): left alone it would go on with tasks that
+    the next run starts too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from pipeline.arrow_alone import forgo_pandas
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Task, execute
@@ -100,7 +101,7 @@ class RayEngine:
                 )
             return self.pools[needs.pool].execute.remote(task, self.store)
         return (
-            ray.remote(execute)
+            ray.remote(_execute)
             .options(
                 num_cpus=min(needs.cpus, most_cpus),
                 num_gpus=needs.gpus,
@@ -147,7 +148,13 @@ class _Worker:
     """A process that stays, so that a model loaded by one task serves the next ones."""
 
     def execute(self, task: Task, store: Store) -> list[Receipt]:
-        return execute(task, store)
+        return _execute(task, store)
+
+
+def _execute(task: Task, store: Store) -> list[Receipt]:
+    """Runs a task in a process of Ray's."""
+    forgo_pandas()
+    return execute(task, store)
 
 
 def _sees(path: str) -> bool:
