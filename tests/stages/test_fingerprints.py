@@ -16,7 +16,8 @@ from manifests.manifest import Manifest
 from pipeline.annotate import plan_link
 from pipeline.corpus import Part
 from pipeline.plan import plan
-from pipeline.recipe import Entry, Recipe, load_recipe
+from pipeline.recipe import Entry, Recipe
+from pipeline.recipe_check import load_recipe
 from pipeline.source import InputFile
 from pipeline.stage import (
     Artefacts,
