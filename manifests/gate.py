@@ -38,11 +38,19 @@ class GateError(ValueError):
 @dataclass(frozen=True)
 class Met:
     """A condition, whether it is met, and the change that was compared (None: nothing to compare,
-    as with a percentage of nothing)."""
+    as with a percentage of nothing), in its unit: `pp`, `%`, or none for whole numbers."""
 
     condition: str
     met: bool
     change: float | None
+    unit: str = ""
+
+    @property
+    def told(self) -> str:
+        """The change in words."""
+        if self.change is None:
+            return "there was nothing"
+        return f"{self.change:+,.2f} {self.unit}" if self.unit else f"{self.change:+,.0f}"
 
 
 def check(diff: Diff, conditions: Sequence[str]) -> list[Met]:
@@ -69,7 +77,7 @@ def _check(diff: Diff, condition: str) -> Met:
             change = float("inf")
     # a change of -1.0000000000000009 points is one of -1
     met = change is not None and _SIGNS[found["sign"]](round(change, 9), float(found["number"]))
-    return Met(condition, met, change)
+    return Met(condition, met, change, unit or "")
 
 
 def _values(

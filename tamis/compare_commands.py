@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from tamis.options import AsJson, Workspace
 
 if TYPE_CHECKING:
     from manifests.diff import Diff
+    from manifests.gate import Met
     from manifests.outline import OutlineDiff
     from tamis.tables import Section
 
@@ -83,14 +85,26 @@ def diff(
     except GateError as error:
         raise RecipeError(str(error)) from None
     title = f"{found.before} → {found.after}"
-    _write(wanted, title, found, lambda: diff_sections(found, texts_of_moves(found, sides)))
+    _write(
+        wanted,
+        title,
+        found,
+        lambda: chain(_conditions(met), diff_sections(found, texts_of_moves(found, sides))),
+    )
     for one in met:
         if one.met:
-            err.print(
-                f"--fail-if {one.condition}: met, the change is {one.change:+.6g}", markup=False
-            )
+            err.print(f"--fail-if {one.condition}: met, the change is {one.told}", markup=False)
     if any(one.met for one in met):
         raise typer.Exit(MET)
+
+
+def _conditions(checked: Sequence[Met]) -> Iterator[Section]:
+    """What was asked for with ``--fail-if``, so that it stands in a pull request too."""
+    from tamis.tables import Section
+
+    if checked:
+        rows = [(one.condition, one.told, "met: fails" if one.met else "passes") for one in checked]
+        yield Section("Conditions", ("fails if", "change", ""), rows, remarks=True)
 
 
 def _write(

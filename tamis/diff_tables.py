@@ -93,9 +93,9 @@ def _attributed(found: Attribution, diff: Diff) -> Section:
         (name, f"{row[0]:+,}", _signed(int(row[1]), unit), *(f"{part:+.2f}" for part in row[2:]))
         for name, row in zip([*steps, "all"], [*numbers, totals], strict=True)
     ]
-    in_points = f"; of the share of each {preferred}, in pp" if shown else ""
+    in_points = f"; shares by {preferred}, in pp" if shown else ""
     return Section(
-        f"Which part comes from which cause, in this order{in_points}",
+        f"Which part comes from which cause{in_points}",
         ("cause", "documents", unit.header("tokens"), *(g.group for g in shown)),
         rows,
         list(_doubts(found.steps)),

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from html.parser import HTMLParser
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
 import tamis
@@ -22,6 +24,8 @@ from manifests.gate import GateError, check
 from manifests.manifest import Manifest
 from tamis.attribution import attribution
 from tamis.cli import app
+from tamis.diff_tables import diff_sections
+from tamis.tables import as_markdown, show_sections
 from tests.small_corpus import write_small_corpus
 
 SCHEMA = Path(__file__).resolve().parents[2] / "manifests/diff.schema.json"
@@ -215,7 +219,28 @@ def test_exit_codes_and_json(sides: tuple[Manifest, Manifest]) -> None:
     jsonschema.validate(content, json.loads(SCHEMA.read_text()))
     assert content["moves"]
     assert call("diff", *places, "--no-attribute", "--fail-if", "documents > 9").exit_code == 0
+    conditions = ("--fail-if", "documents < -1", "--fail-if", "share(kind=code) < -99pp")
+    gated = call("diff", *places, "--no-attribute", *conditions, "--format", "markdown")
+    fate = {row.split("|")[1].strip(): row for row in gated.stdout.splitlines() if "|" in row}
+    assert "met: fails" in fate["documents &lt; -1"]
+    assert re.search(r"[+-]\d+\.\d\d pp \| passes", fate["share(kind=code) &lt; -99pp"])
     assert call("diff", *places, "--no-attribute", "--fail-if", "nonsense").exit_code == 2
+
+
+def test_tables_fit_a_terminal(found: Diff) -> None:
+    """Of 80 columns: every change stands in one line, and none is cut."""
+    text = StringIO()
+    show_sections(Console(file=text, width=80), diff_sections(found))
+    lines = text.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    dimensions = {group.dimension for group in found.groups}
+    for group in found.groups:
+        if group.dimension == "kind" and group.share_before != group.share_after:
+            share = f"{100 * (group.share_before or 0):.2f} → {100 * (group.share_after or 0):.2f}"
+            assert any(line.split()[:1] == [group.group] and share in line for line in lines)
+    assert "kind" in dimensions
+    told = as_markdown(diff_sections(found)).replace("\\", "")
+    assert "quality: min_prior 0.12 → 0.45 (derived)" in told
 
 
 class Balanced(HTMLParser):
