@@ -6,8 +6,7 @@ Without files it takes the sample's documentation. Its lines are dealt to eight 
 sides can share them out to two processes; ``--copies`` writes every document so many times, under
 another id, for a larger input (near deduplication then finds the copies, on both sides). Each side
 first runs twice on a few documents: the first run compiles, and the second, shown as ``start s``,
-is what starting processes, importing and loading models takes; it is in ``seconds`` too. CPU
-seconds are those of all processes.
+is what starting processes, importing and loading models takes; it is in ``seconds`` too.
 
 tamis: ingest, kind, language, heuristics, near_dedupe (14 bands of 8, pairs verified), on the
 local engine; it writes the text once and a ledger a stage.
@@ -42,7 +41,6 @@ from benchmarks.peers import (
     SAMPLE,
     WEIGHTS,
     LocalLanguageFilter,
-    Spent,
     existing,
     read_texts,
     silence_datatrove,
@@ -58,10 +56,9 @@ THRESHOLDS = {"c4.curly_bracket": None, "fineweb.dup_line_chars": DUPLICATE_LINE
 
 
 class Outcome(NamedTuple):
-    """What was spent, wall seconds of each step, and documents left after the filters and at the
-    end."""
+    """Wall seconds, those of each step, and documents left after the filters and at the end."""
 
-    spent: Spent
+    seconds: float
     steps: dict[str, float]
     filtered: int
     kept: int
@@ -111,7 +108,7 @@ def tamis(source: Path, size: int, weights: Path, folder: Path, as_prose: bool) 
     kept: int = cube.filter(pl.col("dropped_by").is_null()).select(documents).item()
     copies: int = cube.filter(pl.col("dropped_by") == "near_dedupe").select(documents).item()
     steps = {step.step: step.seconds for step in built.steps}
-    return Outcome(spent, steps, kept + copies, kept)
+    return Outcome(spent.wall, steps, kept + copies, kept)
 
 
 def datatrove(source: Path, weights: Path, folder: Path) -> Outcome:
@@ -154,7 +151,6 @@ def datatrove(source: Path, weights: Path, folder: Path) -> Outcome:
         "remove": (removing, WORKERS),
     }
     steps: dict[str, float] = {}
-    spent = Spent(0.0, 0.0)
     with stderr_into(folder / "log.txt"):
         for name, (pipeline, tasks) in runs.items():
             executor = LocalPipelineExecutor(
@@ -163,10 +159,8 @@ def datatrove(source: Path, weights: Path, folder: Path) -> Outcome:
                 workers=min(WORKERS, tasks),
                 logging_dir=str(folder / "logs" / name),
             )
-            used, _ = timed(executor.run)
-            steps[name] = used.wall
-            spent = Spent(spent.wall + used.wall, spent.cpu + used.cpu)
-    return Outcome(spent, steps, count(Path(filtered)), count(Path(kept)))
+            steps[name] = timed(executor.run)[0].wall
+    return Outcome(sum(steps.values()), steps, count(Path(filtered)), count(Path(kept)))
 
 
 @contextlib.contextmanager
@@ -220,21 +214,21 @@ def main() -> None:
             ),
             "datatrove": lambda name, folder: datatrove(root / name, weights, folder),
         }
-        columns = ("seconds", "start s", "CPU s", "documents/s", "MB/s", "after filters", "kept")
-        print(" " * 10 + "".join(f"{name:>15}" for name in (*columns, "tamis is", "by CPU")))
-        first: Spent | None = None
+        columns = ("seconds", "start s", "documents/s", "MB/s", "after filters", "kept")
+        print(" " * 10 + "".join(f"{name:>15}" for name in (*columns, "tamis is")))
+        first: float | None = None
         for label, run in sides.items():
             try:
                 outcome, start = measured(label, run, root)
             except ImportError as error:
                 print(f"{label} not run: {error}")
                 continue
-            wall, cpu = outcome.spent
-            first = first or outcome.spent
+            wall = outcome.seconds
+            first = first or wall
             print(
-                f"{label:<10}{wall:>15.2f}{start:>15.2f}{cpu:>15.2f}{documents / wall:>15,.0f}"
+                f"{label:<10}{wall:>15.2f}{start:>15.2f}{documents / wall:>15,.0f}"
                 f"{sizes['all'] / wall / 1e6:>15.2f}{outcome.filtered:>15,}{outcome.kept:>15,}"
-                f"{wall / first.wall:>14.1f}x{cpu / first.cpu:>14.1f}x"
+                f"{wall / first:>14.1f}x"
             )
             print("  " + ", ".join(f"{step} {used:.2f}" for step, used in outcome.steps.items()))
 
@@ -244,7 +238,7 @@ def measured(label: str, run: Callable[[str, Path], Outcome], root: Path) -> tup
     if label == "datatrove":
         silence_datatrove()
     run("few", root / f"{label}-compiling")
-    start = run("few", root / f"{label}-few").spent.wall
+    start = run("few", root / f"{label}-few").seconds
     return run("all", root / label), start
 
 
