@@ -119,7 +119,9 @@ def plan(recipe: Recipe, catalog: Catalog) -> list[StagePlan]:
         walk.walk()
     except _NotReadyError:
         stopped = True
-    causes = _causes(recipe, inputs, externals, _last(store))
+    last = _last(store)
+    causes = _causes(recipe, inputs, externals, last)
+    gone = ", ".join(f"`{name}`" for name in _gone(recipe, last))
     makers = [maker.name for maker in recipe.makers]
     names = ["ingest", *makers, *(entry.name for entry in recipe.entries), "manifest"]
     plans = []
@@ -131,7 +133,11 @@ def plan(recipe: Recipe, catalog: Catalog) -> list[StagePlan]:
             planned = StagePlan(name, state, 0, 0, "")
         if planned.state != UP_TO_DATE:
             planned.why = causes.get(name) or (
-                f"follows from {culprit}" if culprit else "not built yet"
+                f"follows from {culprit}"
+                if culprit
+                else f"no longer in the recipe: {gone}"
+                if gone
+                else "not built yet"
             )
             culprit = name if causes.get(name) or not culprit else culprit
         plans.append(planned)
@@ -143,6 +149,18 @@ def _last(store: Store) -> Manifest | None:
         return load_manifest(store.root)
     except ManifestError:
         return None
+
+
+def _known(last: Manifest) -> dict[str, Json]:
+    """The makers and stages of the last build, by name."""
+    content = last.content
+    return {step["name"]: step for step in (*content.get("synthesis", ()), *content["stages"])}
+
+
+def _gone(recipe: Recipe, last: Manifest | None) -> list[str]:
+    """Names of makers and stages that the last build had, and the recipe has no more."""
+    names = {name for _, name, _ in recipe.configs()}
+    return [] if last is None else [name for name in _known(last) if name not in names]
 
 
 def _causes(
@@ -176,13 +194,17 @@ def _causes(
         changes += _changes(source["name"], sources.get(source["name"], source), source)
     if changes:
         causes.setdefault("ingest", []).extend(changes)
-    known = {it["name"]: it for it in (*before.get("synthesis", ()), *before["stages"])}
+    known = _known(last)
+    gone = {known[name]["use"]: name for name in _gone(recipe, last)}
+    uses = {maker.name: maker.type for maker in recipe.makers}
+    uses |= {entry.name: entry.type for entry in recipe.entries}
     steps: list[tuple[str, Any]] = [(maker.name, maker.synthesis) for maker in recipe.makers]
     steps += [(entry.name, entry.stage) for entry in recipe.entries]
     for name, step in steps:
         then = known.get(name)
         if then is None:
-            causes[name] = ["it is new"]
+            old = gone.get(uses[name])
+            causes[name] = ["it is new" if old is None else f"it was named `{old}`"]
             continue
         checksums = {path: file.sha256 for path, file in externals[name].items()}
         changes = _changes("", then["config"], identified_config(step.config, checksums))

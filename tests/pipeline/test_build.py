@@ -51,6 +51,21 @@ def states(recipe: Recipe) -> dict[str, str]:
     return {stage.stage: stage.state for stage in plan(recipe, CATALOG)}
 
 
+def test_a_plan_says_what_was_renamed_and_what_is_gone(folder: Path) -> None:
+    run(recipe_for(folder, "w"))
+
+    def causes(stages: dict[str, Any]) -> dict[str, str]:
+        return {it.stage: it.why for it in plan(recipe_for(folder, "w", stages), CATALOG)}
+
+    renamed = causes({"length": {}, "letter": {}, "copies": {"use": "twins"}})
+    assert renamed["copies"] == "it was named `twins`"
+    added = causes({"length": {}, "letter": {}, "twins": {}, "copies": {"use": "twins"}})
+    assert (added["twins"], added["copies"]) == ("", "it is new")
+    # the first letters of all lines are looked at again, those that were too short included
+    run(recipe_for(folder, "w", {"length": {}, "letter": {}}))
+    assert causes({"letter": {}})["letter"] == "no longer in the recipe: `length`"
+
+
 def test_every_document_is_accounted_for(folder: Path) -> None:
     manifest = run(recipe_for(folder, "w")).manifest
     raw = manifest.content["ingest"]["sources"]["raw"]
