@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from manifests.documents import Document, find_documents
+from manifests.earlier import earlier_corpora
 from manifests.manifest import Manifest
 from manifests.parts import documents_path, part_files, part_paths
 from manifests.schema import SURVIVOR
@@ -23,7 +24,8 @@ FIRST_CHARACTERS = 160
 @dataclass(frozen=True)
 class Member:
     """A document of a cluster. ``witness`` is the kept document that it was dropped for (None: it
-    is kept), ``jaccard`` the verified similarity with it (None: the two were never compared)."""
+    is kept), ``jaccard`` the verified similarity with it (None: the two were never compared).
+    ``corpus`` is the earlier corpus that holds the witness (None: this one)."""
 
     id: str
     source: str
@@ -32,6 +34,7 @@ class Member:
     first: str
     witness: str | None
     jaccard: float | None
+    corpus: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Cluster:
     """A cluster with some of its members: dropped ones, those least like their witness first, after
     the kept ones that are their witnesses.
 
-    ``size`` counts all members, ``kept`` those without a witness, ``sources`` all by source.
+    ``size`` counts all members, ``earlier`` those in earlier corpora, ``kept`` those of this corpus
+    without a witness, ``sources`` all of this corpus by source.
     """
 
     stage: str
@@ -48,6 +52,7 @@ class Cluster:
     kept: int
     sources: Mapping[str, int]
     members: list[Member]
+    earlier: int = 0
 
 
 def deduplications(manifest: Manifest) -> list[str]:
@@ -85,8 +90,9 @@ def largest_clusters(
     shown = {key: _shown(group, members) for key, group in groups.items()}
     ids = [name for rows in shown.values() for name in rows["id"]]
     documents = find_documents(manifest, ids, FIRST_CHARACTERS)
+    corpora = earlier_corpora(manifest, stage)
     return [
-        _cluster(stage, key, size, groups[key], shown[key], documents)
+        _cluster(stage, key, size, groups[key], shown[key], documents, corpora)
         for key, size in largest.rows()
     ]
 
@@ -105,6 +111,7 @@ def _cluster(
     group: pl.DataFrame,
     shown: pl.DataFrame,
     documents: Mapping[str, Document],
+    corpora: Mapping[str, str],
 ) -> Cluster:
     counts = group.group_by("source").len().sort("len", "source", descending=[True, False])
     return Cluster(
@@ -112,6 +119,7 @@ def _cluster(
         id=key,
         size=size,
         kept=int(group["witness"].is_null().sum()),
+        earlier=size - len(group),
         sources=dict(counts.rows()),
         members=[
             Member(
@@ -122,15 +130,18 @@ def _cluster(
                 first=documents[name].text,
                 witness=witness,
                 jaccard=jaccard,
+                corpus=corpora.get(corpus, corpus),
             )
-            for name, witness, jaccard in shown.select("id", "witness", "jaccard").rows()
+            for name, witness, jaccard, corpus in shown.select(
+                "id", "witness", "jaccard", "corpus"
+            ).rows()
         ],
     )
 
 
 def _ledgers(manifest: Manifest, stage: str) -> Iterator[pl.DataFrame]:
     """By part, the documents in clusters of two and more: ``id``, ``key`` and ``witness``
-    (hexadecimal), ``size``, ``jaccard``, ``source``."""
+    (hexadecimal), ``size``, ``jaccard``, ``corpus``, ``source``."""
     for _, files in part_files(manifest):
         annotations = part_paths(manifest, files).get((stage, "annotations"))
         if annotations is None:
@@ -148,6 +159,7 @@ def _ledgers(manifest: Manifest, stage: str) -> Iterator[pl.DataFrame]:
             pl.col(size).cast(pl.Int64).alias("size"),
             pl.col(SURVIVOR).bin.encode("hex").alias("witness"),
             jaccard.cast(pl.Float64).round(4).alias("jaccard"),
+            pl.col("corpus") if "corpus" in names else pl.lit(None, pl.String).alias("corpus"),
         )
         sources = pl.scan_parquet(documents_path(manifest, files)).select(
             pl.col("source").cast(pl.String)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.documents import find_documents
+from manifests.earlier import earlier_corpora
 from manifests.manifest import Manifest
 from manifests.parquet import read_rows
 from manifests.parts import documents_path, part_files, part_paths
@@ -274,12 +275,20 @@ def _name_references(manifest: Manifest, stories: Sequence[Story]) -> None:
     names = {name for step in steps for name in step.references.values()}
     found = find_documents(manifest, names, characters=0)
     for step in steps:
+        elsewhere = _elsewhere(manifest, step)
         step.references = {
             column: f"{name} ({found[name].source}: {found[name].locator})"
             if name in found
-            else name
+            else f"{name}{elsewhere}"
             for column, name in step.references.items()
         }
+
+
+def _elsewhere(manifest: Manifest, step: Step) -> str:
+    """Where documents stand that are not of this corpus, and how to ask about them."""
+    label = step.annotations.get("corpus")
+    corpus = None if label is None else earlier_corpora(manifest, step.stage).get(str(label))
+    return "" if corpus is None else f" (in the earlier corpus {corpus}, where explain knows it)"
 
 
 def _find_places(manifest: Manifest, stories: Sequence[Story]) -> None:

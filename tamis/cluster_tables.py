@@ -31,20 +31,22 @@ def show_clusters(
     texts = _texts(manifest, clusters) if compared else {}
     for cluster in clusters:
         sources = ", ".join(f"{source} {count:,}" for source, count in cluster.sources.items())
+        earlier = f", {cluster.earlier:,} in earlier corpora" if cluster.earlier else ""
         console.print(
             Text.assemble(
                 (f"{cluster.stage}: a cluster of {cluster.size:,} documents", "bold"),
-                f", {cluster.kept:,} kept ({one_line(sources)})",
+                f", {cluster.kept:,} kept ({one_line(sources)}){earlier}",
             )
         )
         kept = {member.id: member for member in cluster.members if member.witness is None}
         dropped = [member for member in cluster.members if member.witness is not None]
         for witness in dict.fromkeys(member.witness or "" for member in dropped):
-            console.print(_kept_line(witness, kept.get(witness)), no_wrap=True, overflow="ellipsis")
-            for member in dropped:
-                if member.witness == witness:
-                    _show_dropped(console, member, texts)
-        hidden = cluster.size - cluster.kept - len(dropped)
+            ours = [member for member in dropped if member.witness == witness]
+            line = _kept_line(witness, kept.get(witness), ours[0].corpus)
+            console.print(line, no_wrap=True, overflow="ellipsis")
+            for member in ours:
+                _show_dropped(console, member, texts)
+        hidden = cluster.size - cluster.earlier - cluster.kept - len(dropped)
         if hidden:
             console.print(f"    … and {hidden:,} more dropped documents", style="dim")
 
@@ -58,9 +60,10 @@ def _show_dropped(console: Console, member: Member, texts: Mapping[str, Document
         show_differences(console, texts[member.id].text, witness.text, indent=6)
 
 
-def _kept_line(identity: str, member: Member | None) -> Text:
+def _kept_line(identity: str, member: Member | None, corpus: str | None) -> Text:
     if member is None:
-        return Text.assemble(("  kept    ", "green"), f"{identity} (in another corpus)")
+        place = f"in the earlier corpus {corpus or ''}".rstrip()
+        return Text.assemble(("  kept    ", "green"), f"{identity} ({one_line(place)})")
     return Text.assemble(("  kept    ", "green"), _named(member))
 
 

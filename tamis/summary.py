@@ -194,8 +194,9 @@ def _largest_clusters(manifest: Manifest) -> Iterator[RenderableType]:
             continue
         try:
             documents = find_documents(manifest, (name for name, _ in largest), 2 * _EXCERPT)
+            elsewhere = "in an earlier corpus"
         except FileNotFoundError:  # a workspace of which only the manifest is left
-            documents = {}
+            documents, elsewhere = {}, ""
         yield Text.assemble((f"{stage['name']}: ", "bold"), "largest clusters")
         for name, size in largest:
             line = Text(f"  {size:>9,} documents  ")
@@ -203,6 +204,8 @@ def _largest_clusters(manifest: Manifest) -> Iterator[RenderableType]:
                 one = documents[name]
                 line.append(one_line(f"{one.source}: {one.locator}", 40))
                 line.append(f"  {one_line(one.text, _EXCERPT)}", "dim")
+            else:
+                line.append(elsewhere)
             yield line
 
 

@@ -85,8 +85,19 @@ def earlier_tasks(
             f"{corpus.stage}.against: {path} cannot be read ({error!r}). Name the workspace of a"
             " corpus whose recipe has near_dedupe, built by this version of tamis."
         ) from error
+    if Path(corpus.store.root).resolve() in path.resolve().parents:
+        raise ValueError(
+            f"{corpus.stage}.against: {path.parents[1]} is this build's own workspace: all its"
+            " documents would be found again, and each build would change the next. Name an"
+            " earlier corpus, or build into another workspace (--workspace)."
+        )
+    if not known:
+        raise ValueError(
+            f"{corpus.stage}.against: signatures of {path} were made by another version of tamis"
+            f" (format {content['format']} there, {_FORMAT} here). Build that corpus again."
+        )
     unlike = {k: (theirs.get(k), v) for k, v in sketched.items() if theirs.get(k) != v}
-    if unlike or not known:
+    if unlike:
         shown = "; ".join(f"{key}: {a} there, {b} here" for key, (a, b) in sorted(unlike.items()))
         raise ValueError(
             f"{corpus.stage}.against: signatures of {path} were made otherwise ({shown})."

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.earlier import LABEL_DIGITS
 from manifests.schema import ID, ROLE, ROLE_DOCUMENT
 from pipeline.corpus import Corpus
 from pipeline.draft import Place
@@ -80,8 +81,10 @@ class NearDedupe(Stage[NearDedupeConfig]):
         """Sketch each part; rank documents; pair by band; verify; cluster; decide each part."""
         config = self.config
         keys = effective_order(corpus, config)
+        # before the texts are read, so that what cannot be compared is told at once
+        takeovers, corpora = self._earlier_tasks(corpus, len(keys) + 2)
         sketches = yield self._sketch_tasks(corpus, keys)
-        earlier, corpora = yield from self._earlier_sketches(corpus, len(keys) + 2)
+        earlier = (yield takeovers) if takeovers else []
         everything = [*sketches, *earlier]
         source = yield from listed(corpus, "sketches", everything)
         before = _total(earlier, "documents")
@@ -172,20 +175,17 @@ class NearDedupe(Stage[NearDedupeConfig]):
             for part in corpus.parts
         ]
 
-    def _earlier_sketches(
-        self, corpus: Corpus, words: int
-    ) -> Generator[list[Task], list[Receipt], tuple[list[Receipt], list[str]]]:
-        """Sketches of earlier corpora, and which of them each is of: the start of the SHA-256 of
-        its signatures' list."""
+    def _earlier_tasks(self, corpus: Corpus, words: int) -> tuple[list[Task], list[str]]:
+        """Tasks that take sketches of earlier corpora over, and which corpus each is of: the start
+        of the SHA-256 of its signatures' list."""
         tasks: list[Task] = []
         corpora: list[str] = []
         for given in self.config.against:
             external = corpus.externals[given.signatures]
             found = earlier_tasks(corpus, external, self._sketched(), words)
             tasks += found
-            corpora += [external.sha256[:16]] * len(found)
-        receipts = (yield tasks) if tasks else []
-        return receipts, corpora
+            corpora += [external.sha256[:LABEL_DIGITS]] * len(found)
+        return tasks, corpora
 
     def _verified(
         self, corpus: Corpus, pairs: Sequence[Receipt], shared: Mapping[str, Json]

@@ -115,6 +115,8 @@ def _duplicates(cluster: Cluster) -> Duplicates:
         excerpts.append(_excerpt(told, member, member.first))
     sources = ", ".join(f"{source} {count(n)}" for source, n in cluster.sources.items())
     title = f"{count(cluster.size)} documents, {count(cluster.kept)} kept"
+    if cluster.earlier:
+        title += f", {count(cluster.earlier)} in earlier corpora"
     return Duplicates(title, one_line(sources), excerpts)
 
 

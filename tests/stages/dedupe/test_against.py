@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from manifests.clusters import largest_clusters
+from manifests.explain import explain_document
 from pipeline.build import Built, build
 from pipeline.engine import Engine
 from pipeline.engines.local import LocalEngine
@@ -18,6 +22,8 @@ from pipeline.recipe import RecipeError
 from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from stages.catalog import CATALOG
+from tamis.cluster_tables import show_clusters
+from tamis.summary import show_build
 
 
 def text(seed: int) -> str:
@@ -86,6 +92,50 @@ def test_only_the_new_side_loses_documents_and_no_old_text_is_read(
     assert lost["x://near"]["jaccard"] == pytest.approx(0.95, abs=0.1)
     assert stage["dropped"]["near_duplicate"]["documents"] == 3
     assert stage["record"]["earlier_documents"] == 11
+
+
+def test_clusters_and_explain_name_the_earlier_corpus(tmp_path: Path) -> None:
+    built(tmp_path, "old", {"a": text(1)}, {})
+    new = {"copy": text(1), "near": edited(text(1)), "alone": text(2)}
+    manifest = built(tmp_path, "new", new, {"against": ["corpus-old"]}).manifest
+    (cluster,) = largest_clusters(manifest, "near_dedupe")
+    assert (cluster.size, cluster.kept, cluster.earlier) == (3, 0, 1)
+    assert [member.corpus for member in cluster.members] == ["corpus-old"] * 2
+
+    console = Console(file=io.StringIO(), width=200)
+    show_clusters(console, manifest, [cluster], compared=False)
+    show_build(console, manifest, [], 0.0)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "a cluster of 3 documents, 0 kept (web 2), 1 in earlier corpora" in shown
+    assert "(in the earlier corpus corpus-old)" in shown
+    assert "more dropped" not in shown
+    assert "3 documents  in an earlier corpus" in shown
+
+    (story,) = explain_document(manifest, "x://near")
+    survivor = story.steps[-1].references["survivor"]
+    assert survivor.endswith("(in the earlier corpus corpus-old, where explain knows it)")
+    assert story.steps[-1].witness == survivor[:32]
+
+
+def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
+    built(tmp_path, "old", {"a": text(1)}, {})
+    with pytest.raises(RecipeError, match=r"corpus-old is this build's own workspace.*--workspace"):
+        built(tmp_path, "old", {"a": text(1)}, {"against": ["corpus-old"]})
+
+
+def test_what_cannot_be_compared_is_told_before_any_text_is_read(tmp_path: Path) -> None:
+    built(tmp_path, "old", {"a": text(1)}, {"ngram": 4})
+    with pytest.raises(RecipeError, match=r"ngram: 4 there, 5 here"):
+        built(tmp_path, "new", {"b": text(1)}, {"against": ["corpus-old"]})
+    assert not (tmp_path / "corpus-new/store/near_dedupe").exists()
+
+
+def test_signatures_of_an_older_format_are_told_as_such(tmp_path: Path) -> None:
+    built(tmp_path, "old", {"a": text(1)}, {})
+    listed = tmp_path / "corpus-old/signatures/near_dedupe.json"
+    listed.write_text(listed.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(RecipeError, match=r"another version of tamis.*format 1.*Build that"):
+        built(tmp_path, "new", {"b": text(1)}, {"against": ["corpus-old"]})
 
 
 def test_signatures_made_otherwise_are_refused_with_the_cure(tmp_path: Path) -> None:
