@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,8 +16,12 @@ import psutil
 
 EVERY = 0.1
 """Seconds between two looks: shorter peaks can be missed."""
+GROWN = 1.1
+"""How much more than at the last close look there must be for another: it costs 6 ms a process, in
+which a program that keeps all cores busy would be slowed."""
 
-_LINE = re.compile(rb"^(Pss|Pss_File):\s+(\d+) kB", re.MULTILINE)
+_SHARED = re.compile(rb"^(Pss|Pss_File):\s+(\d+) kB", re.MULTILINE)
+_RESIDENT = re.compile(rb"^(RssAnon|RssFile|RssShmem):\s+(\d+) kB", re.MULTILINE)
 
 
 class Memory(NamedTuple):
@@ -37,15 +41,14 @@ def run_measured(command: Sequence[str]) -> Memory:
     What it prints is shown only when it fails, as SystemExit. Without Linux's ``/proc`` the
     resident set is taken as ``own``.
     """
-    own = files = 0
+    peak = _Peak()
     with tempfile.TemporaryFile() as printed:
         process = subprocess.Popen(
             [sys.executable, *command], stdout=printed, stderr=subprocess.STDOUT
         )
         try:
             while process.poll() is None:
-                now = _tree(process.pid)
-                own, files = max(own, now.own), max(files, now.files)
+                peak.look(process.pid)
                 time.sleep(EVERY)
         finally:
             process.terminate()
@@ -56,7 +59,7 @@ def run_measured(command: Sequence[str]) -> Memory:
                 f"{printed.read().decode(errors='replace')}\n"
                 f"{' '.join(command)} failed with status {process.returncode}."
             )
-    return Memory(own, files)
+    return peak.memory
 
 
 def cpu_seconds() -> float:
@@ -71,29 +74,65 @@ def cpu_seconds() -> float:
     return used
 
 
-def _tree(pid: int) -> Memory:
-    """What a process and its descendants use now; those that end meanwhile count nothing."""
+class _Peak:
+    """The most memory of a tree of processes so far. What each has resident, shared pages counted
+    in full, is cheap to ask; what share of that is PSS is asked where it has grown."""
+
+    def __init__(self) -> None:
+        self.memory = Memory(0, 0)
+        self.asked = Memory(0, 0)  # resident at the last close look
+        self.shares = 1.0, 1.0
+
+    def look(self, pid: int) -> None:
+        """Looks at a process and its descendants; those that end meanwhile count nothing."""
+        try:
+            root = psutil.Process(pid)
+            processes = [root, *root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return
+        resident = _added(map(_resident, processes))
+        if any(now > GROWN * then for now, then in zip(resident, self.asked, strict=True)):
+            shared = _added(map(_shared, processes))
+            if any(shared):
+                resident = _added(map(_resident, processes))
+                own, files = (a / max(1, b) for a, b in zip(shared, resident, strict=True))
+                self.shares = min(own, 1.0), min(files, 1.0)
+            self.asked = resident
+        now = (int(a * b) for a, b in zip(resident, self.shares, strict=True))
+        self.memory = Memory(*map(max, self.memory, now))
+
+
+def _added(memories: Iterable[Memory]) -> Memory:
     own = files = 0
-    try:
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            used = _process(process)
-            own, files = own + used.own, files + used.files
-    except psutil.NoSuchProcess:
-        pass
+    for memory in memories:
+        own, files = own + memory.own, files + memory.files
     return Memory(own, files)
 
 
-def _process(process: psutil.Process) -> Memory:
+def _resident(process: psutil.Process) -> Memory:
+    """What a process has in memory, pages that it shares included."""
+    fields = _fields(process, "status", _RESIDENT)
+    if fields:
+        return Memory(fields[b"RssAnon"] + fields[b"RssShmem"], fields[b"RssFile"])
     try:
-        found = _LINE.findall(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes())
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        found = []
-    fields = {name: int(kilobytes) * 1024 for name, kilobytes in found}
+        return Memory(int(process.memory_info().rss) if sys.platform != "linux" else 0, 0)
+    except psutil.NoSuchProcess:
+        return Memory(0, 0)
+
+
+def _shared(process: psutil.Process) -> Memory:
+    """The same as PSS; nothing where the system does not tell."""
+    fields = _fields(process, "smaps_rollup", _SHARED)
     if b"Pss" not in fields:
-        try:
-            return Memory(int(process.memory_info().rss) if sys.platform != "linux" else 0, 0)
-        except psutil.NoSuchProcess:
-            return Memory(0, 0)
+        return Memory(0, 0)
     files = fields.get(b"Pss_File", 0)
     return Memory(fields[b"Pss"] - files, files)
+
+
+def _fields(process: psutil.Process, name: str, line: re.Pattern[bytes]) -> dict[bytes, int]:
+    """Bytes by name in a file of ``/proc``; empty when the process or the file is not there."""
+    try:
+        found = line.findall(Path(f"/proc/{process.pid}/{name}").read_bytes())
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return {}
+    return {field: int(kilobytes) * 1024 for field, kilobytes in found}
