@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from stages.dedupe.stored import Stored, load
 
 SAMPLE_STEP = 16_384
 """One in so many of a task's sorted numbers is told to the driver, which cuts ranges by them."""
+SAMPLES = 16
+"""At least so many are told, of so many as there are."""
 
 
 def partition_bounds(partition: int, partitions: int) -> tuple[int, int | None]:
@@ -72,17 +75,34 @@ def buckets(columns: Sequence[Words64], ranks: Ints) -> tuple[Ints, Ints]:
     return members[repeated], np.append(0, np.cumsum(kept)).astype(np.int64)
 
 
-def quantiles(values: Ints) -> list[int]:
-    """One in ``SAMPLE_STEP`` of sorted values, at least one, for ``even_ranges``."""
-    return [int(value) for value in values[min(SAMPLE_STEP, len(values)) - 1 :: SAMPLE_STEP]]
+class Quantiles(TypedDict):
+    """One in ``step`` of a task's sorted numbers."""
+
+    step: int
+    values: list[int]
 
 
-def even_ranges(samples: Sequence[Sequence[int]], at_once: int) -> list[list[int]]:
-    """Ranges ``[first, last)`` of numbers from 0 that hold about ``at_once`` values each, from the
-    ``quantiles`` of all values; the last range has no end (-1). Equal values stay together."""
-    ordered = np.sort(np.concatenate([np.zeros(0, np.int64), *map(np.asarray, samples)]))
-    step = max(1, at_once // SAMPLE_STEP)
-    cuts = np.unique(ordered[step - 1 :: step].astype(np.int64) + 1)
+def quantiles(values: Ints) -> Quantiles:
+    """Of sorted values, for ``even_ranges``."""
+    step = max(1, min(SAMPLE_STEP, len(values) // SAMPLES))
+    return {"step": step, "values": values[step - 1 :: step].tolist()}
+
+
+def even_ranges(samples: Sequence[Quantiles], at_once: int) -> list[list[int]]:
+    """Ranges ``[first, last)`` of numbers from 0 that hold about as many values each, about
+    ``at_once`` at most, from the ``quantiles`` of all values; the last range has no end (-1). Equal
+    values stay together."""
+    values = np.concatenate([np.zeros(0, np.int64), *(sample["values"] for sample in samples)])
+    stands_for = np.repeat(
+        np.array([sample["step"] for sample in samples], np.int64),
+        [len(sample["values"]) for sample in samples],
+    )
+    order = np.argsort(values, kind="stable")
+    counted = np.cumsum(stands_for[order])
+    total = int(counted[-1]) if len(counted) else 0
+    ranges = -(-total // max(1, at_once))
+    places = np.searchsorted(counted, [total * n // ranges for n in range(1, ranges)])
+    cuts = np.unique(values[order[places]].astype(np.int64) + 1)
     bounds = [0, *(int(cut) for cut in cuts), -1]
     return [[first, last] for first, last in pairwise(bounds)]
 

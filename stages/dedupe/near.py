@@ -39,7 +39,7 @@ _ROUNDS = "stages.dedupe.rounds"
 _VERIFY = "stages.dedupe.verify"
 
 _SPREAD = 4
-"""Pairing tasks of a corpus that one could hold."""
+"""Tasks of a round of which one could do all, so that two cores and four have work too."""
 
 
 class NearDedupe(Stage[NearDedupeConfig]):
@@ -65,10 +65,12 @@ class NearDedupe(Stage[NearDedupeConfig]):
     keys_per_partition: ClassVar[int] = 4_000_000
     """Band keys that one pairing task sorts (about 50 bytes each). Results do not depend on it."""
     keys_worth_a_partition: ClassVar[int] = 200_000
-    """Where all keys would fit into a task or a few: keys from which one more is worth starting, so
-    that two cores and four have work too. Results do not depend on it."""
+    """Where all keys would fit into a task or a few: keys from which one more is worth starting.
+    Results do not depend on it."""
     pairs_per_task: ClassVar[int] = 1_000_000
     """Candidate pairs that one verification task compares. Results do not depend on it."""
+    pairs_worth_a_task: ClassVar[int] = 4_000
+    """Where one could compare all pairs: pairs from which one more is worth starting."""
     pairs_per_cluster_task: ClassVar[int] = 4_000_000
     """Similar pairs that one task of the clusters holds (about 100 bytes each), the largest cluster
     apart. Results do not depend on it."""
@@ -124,7 +126,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
         self, corpus: Corpus, keys: int, shared: Mapping[str, Json]
     ) -> Generator[list[Task], list[Receipt], list[Receipt]]:
         """The round that finds candidate pairs, by range of the band keys."""
-        partitions = self._partitions(keys)
+        partitions = _tasks(keys, self.keys_worth_a_partition, self.keys_per_partition)
         receipts = yield [
             corpus.task(
                 f"{_ROUNDS}:pair_partition",
@@ -140,10 +142,6 @@ class NearDedupe(Stage[NearDedupeConfig]):
             for partition in range(partitions)
         ]
         return receipts
-
-    def _partitions(self, keys: int) -> int:
-        spread = min(_SPREAD, keys // self.keys_worth_a_partition)
-        return max(1, spread, -(-keys // self.keys_per_partition))
 
     def _sketched(self) -> dict[str, Json]:
         """What two sketches must share to be compared."""
@@ -213,7 +211,9 @@ class NearDedupe(Stage[NearDedupeConfig]):
                 for part in corpus.parts
             ]
             shingles = yield from listed(corpus, "shingles", written)
-        ranges = even_ranges([receipt.value["sample"] for receipt in pairs], self.pairs_per_task)
+        found = _total(pairs, "pairs")
+        tasks = _tasks(found, self.pairs_worth_a_task, self.pairs_per_task)
+        ranges = even_ranges([receipt.value["sample"] for receipt in pairs], -(-found // tasks))
         compared = {
             "min_jaccard": config.min_jaccard,
             "min_containment": config.min_containment,
@@ -257,6 +257,11 @@ def _largest(clusters: Sequence[Receipt]) -> list[list[Json]]:
     found = [cluster for receipt in clusters for cluster in receipt.value["largest"]]
     ordered = sorted(found, key=lambda cluster: (-cluster[0], cluster[1]))
     return [[name, size] for size, _, name in ordered[:LARGEST]]
+
+
+def _tasks(size: int, worth_one: int, at_once: int) -> int:
+    """How many tasks do work of a size."""
+    return max(1, min(_SPREAD, size // worth_one), -(-size // at_once))
 
 
 def _total(receipts: Sequence[Receipt], name: str) -> int:
