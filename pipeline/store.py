@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +79,18 @@ class Store:
         files are flushed at once, since a file system writes its journal for all that wait.
         """
         paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-        with ThreadPoolExecutor(max(1, min(_FLUSHED_AT_ONCE, len(paths)))) as flushing:
-            flushed = [flushing.submit(_flush, path) for path in paths]
-            files = {
+        flushed = [_flushing_threads().submit(_flush, path) for path in paths]
+        try:
+            return {
                 path.relative_to(folder).as_posix(): {
                     "bytes": path.stat().st_size,
                     "sha256": sha256_of_file(path),
                 }
                 for path in paths
             }
+        finally:
             for done in flushed:
                 done.result()
-        return files
 
     def write_receipt(self, folder: Path, text: str) -> None:
         """Marks a temporary folder as whole."""
@@ -106,6 +107,17 @@ class Store:
     def clear_temporary(self) -> None:
         """Removes what killed runs left half-written. Call it only when no run is under way."""
         shutil.rmtree(self.root / _TEMPORARY, ignore_errors=True)
+
+
+@lru_cache(maxsize=1)
+def _flushing_threads() -> ThreadPoolExecutor:
+    """Threads that wait for the disk, kept: starting them takes longer than most tasks' files."""
+    return ThreadPoolExecutor(_FLUSHED_AT_ONCE, "flush")
+
+
+if hasattr(os, "register_at_fork"):
+    # a forked process has none of them
+    os.register_at_fork(after_in_child=_flushing_threads.cache_clear)
 
 
 def _flush(path: Path) -> None:
