@@ -41,6 +41,7 @@ from benchmarks.peers import read_texts
 from benchmarks.rounds import Ran, run_rounds
 from benchmarks.usage import Memory, cpu_seconds, run_measured
 from manifests.checksum import sha256_of_file
+from manifests.parquet import read_columns
 from pipeline.corpus import External, Part
 from pipeline.engines.local import LocalEngine
 from pipeline.stage import Batch
@@ -97,9 +98,12 @@ def write_parts(texts: Sequence[str], store: Store, name: str) -> list[Part]:
     for index, group in enumerate(np.unique(groups)):
         first, last = np.searchsorted(groups, [group, group + 1])
         path = f"{name}/{index:05d}.parquet"
-        table = pa.table({"text": pa.array(texts[first:last], pa.large_string())})
-        pq.write_table(table, store.path(path), compression="zstd")
         rows, size = int(last - first), int(sizes[first:last].sum())
+        ids = pa.array(
+            [row.to_bytes(16, "big") for row in range(int(first), int(last))], pa.binary(16)
+        )
+        table = pa.table({"id": ids, "text": pa.array(texts[first:last], pa.large_string())})
+        pq.write_table(table, store.path(path), compression="zstd")
         parts.append(Part(index, path, "web", rows, size))
     return parts
 
@@ -150,10 +154,10 @@ def run_contender(arguments: argparse.Namespace) -> None:
 
 
 def flags_of(stage: Decontaminate, store: Store, ran: Ran, part: Part) -> Flags:
-    """Annotates and decides on a part."""
+    """Annotates and decides on a part, with the columns that a build gives the stage."""
     shared = {name: store.path(path) for name, path in ran.artefacts.shared.items()}
     matches = store.path(ran.artefacts.per_part["matches"][part.index])
-    table = pq.read_table(store.path(part.documents), columns=["text"])
+    table = read_columns(store.path(part.documents), stage.read_columns())
     batch = Batch(table, np.arange(part.rows), {**shared, "matches": matches})
     return [v != "keep" for v in stage.decide(stage.annotate(batch)).verdict.to_pylist()]
 

@@ -176,15 +176,15 @@ def _write_annotations(
     folder: Path,
 ) -> Json:
     artefacts = {name: run.path(path) for name, path in step["artefacts"].items()}
-    columns = {name: text[name] for name in stage.document_columns}
+    wanted = stage.read_columns()
+    columns = {name: text[name] for name in wanted}
     for column, path in step["reads"].items():
         name = column.split(".", 1)[1]
         columns[column] = read_columns(run.path(path), [name])[name]
     table = pa.table(columns)
     cuts = united_cuts(run.store, before) if stage.reads_cuts else None
     pieces = []
-    reads_text = "text" in stage.document_columns
-    for rows in _batches(text["text"], alive) if reads_text else [alive]:
+    for rows in _batches(text["text"], alive) if "text" in wanted else [alive]:
         chosen = pa.array(rows)
         cut = None if cuts is None else cuts.take(chosen)
         annotated = stage.annotate(Batch(table.take(chosen), rows, artefacts, cut))

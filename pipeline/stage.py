@@ -89,7 +89,7 @@ class Artefacts:
 class Batch:
     """Living documents of one part, given to ``annotate``.
 
-    ``table`` holds the document columns in ``Stage.document_columns`` and the annotation columns
+    ``table`` holds the document columns in ``Stage.read_columns()`` and the annotation columns
     in ``Stage.reads`` (named ``stage.column``). ``rows`` are row numbers within the part (int64).
     ``artefacts`` maps artefact names to absolute paths of directories or files. ``cuts``, for a
     stage that ``reads_cuts``, are spans of the texts that earlier stages cut (``cuts.SPANS``, one
@@ -150,7 +150,7 @@ class Stage(ABC, Generic[C]):
     summary: ClassVar[str]
     """One line for ``tamis --help``."""
     document_columns: ClassVar[tuple[str, ...]] = ("text",)
-    """Columns of the documents that ``annotate`` reads."""
+    """Columns of the documents that ``annotate`` may read."""
     reads: ClassVar[tuple[str, ...]] = ()
     """Annotations of earlier stages that it cannot do without: ``stage.column``."""
     may_read: ClassVar[tuple[str, ...]] = ()
@@ -180,6 +180,11 @@ class Stage(ABC, Generic[C]):
     def needs_stages(self) -> tuple[str, ...]:
         """Names of stages that must stand before it in a recipe; checked before anything runs."""
         return tuple(dict.fromkeys(column.split(".", 1)[0] for column in self.reads))
+
+    def read_columns(self) -> tuple[str, ...]:
+        """Columns of the documents that ``annotate`` reads under its config. Without ``text`` it is
+        given all documents of a part at once, and the texts are not read for its sake."""
+        return self.document_columns
 
     def may_cut(self) -> bool:
         """Whether it cuts under its config. A stage that cuts must stand before those that read

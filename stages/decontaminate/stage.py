@@ -137,6 +137,10 @@ class Decontaminate(Stage[DecontaminateConfig]):
         actions = {one.action or self.config.action for one in self.config.benchmarks.values()}
         return "mask" in (actions or {self.config.action})
 
+    def read_columns(self) -> tuple[str, ...]:
+        """The texts only where something is masked: the rounds have read them."""
+        return ("text",) if self.may_cut() else ("id",)
+
     def dropping(self) -> frozenset[str]:
         """The benchmarks whose items are not masked: documents that hold one are dropped."""
         benchmarks = self.config.benchmarks.items()
@@ -170,7 +174,7 @@ class Decontaminate(Stage[DecontaminateConfig]):
         index = load_index(batch.artefacts["index"])
         counts = load_counts(batch.artefacts["counts"])
         found = load_matches(batch.artefacts["matches"], batch.rows)
-        rows = batch.table.num_rows
+        rows = len(batch.rows)
         row, matches = found.row, match_structs(found, index, counts)
         ratio = matches.field("ratio").to_numpy(zero_copy_only=False)
         picked = matches.take(pa.array(first_of_rows(row, [-ratio, -found.lcs], rows)))

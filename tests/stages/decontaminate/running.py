@@ -84,9 +84,11 @@ class Running:
         return annotations
 
     def _annotate(self, texts: Sequence[str], artefacts: Mapping[str, str]) -> pa.Table:
+        ids = [fingerprint(text)[:16].encode() for text in texts]
+        table = pa.table({"id": ids, "text": pa.array(texts, pa.large_string())})
         return self.stage.annotate(
             Batch(
-                pa.table({"text": pa.array(texts, pa.large_string())}),
+                table.select(list(self.stage.read_columns())),
                 np.arange(len(texts)),
                 {name: self.store.path(path) for name, path in artefacts.items()},
             )
