@@ -45,28 +45,30 @@ class Gate(NamedTuple):
 @compiled
 def rolling(words: U64, count: int, n: int, grams: U64) -> int:
     """Writes the hashes of all n-grams of ``words[:count]`` (never 0) and returns their number."""
-    top = _ONE
-    for _ in range(n - 1):
-        top *= _BASE
+    if count < n:
+        return 0
+    leaving = _ONE  # what the word before the n-gram has been multiplied by
     state = np.uint64(0)
-    for i in range(min(n - 1, count)):
+    for i in range(n):
+        leaving *= _BASE
         state = state * _BASE + words[i]
-    for i in range(n - 1, count):
-        state = state * _BASE + words[i]
+    grams[0] = mix(state) | _ONE
+    for i in range(n, count):
+        state = state * _BASE + (words[i] - words[i - n] * leaving)
         grams[i - n + 1] = mix(state) | _ONE
-        state -= words[i - n + 1] * top
-    return max(0, count - n + 1)
+    return count - n + 1
 
 
 @compiled
-def _place(gram: np.uint64, size: int) -> np.int64:
-    """A number below ``size`` (at most 2^32) that grows with the hash."""
-    return np.int64(((gram >> _HALF) * np.uint64(size)) >> _HALF)
+def _place(gram: np.uint64, size: int) -> np.uint64:
+    """A number below ``size`` (at most 2^32) that grows with the hash. Unsigned: an index that may
+    be negative costs two more instructions."""
+    return ((gram >> _HALF) * np.uint64(size)) >> _HALF
 
 
 @compiled
-def _next(slot: np.int64, size: int) -> np.int64:
-    return np.int64(slot + 1 if slot + 1 < size else 0)
+def _next(slot: np.uint64, size: int) -> np.uint64:
+    return slot + _ONE if slot + _ONE < np.uint64(size) else np.uint64(0)
 
 
 @compiled
@@ -78,23 +80,33 @@ def _bits(gram: np.uint64) -> np.uint64:
 
 
 @compiled
-def _fill(grams: U64, keys: U64, rows: I32, filter_words: U64) -> None:
+def _fill(grams: U64, keys: U64, rows: I32) -> None:
     for row in range(len(grams)):
         slot = _place(grams[row], len(keys))
         while keys[slot] != 0:
             slot = _next(slot, len(keys))
         keys[slot] = grams[row]
         rows[slot] = row
-        filter_words[_place(grams[row], len(filter_words))] |= _bits(grams[row])
 
 
-def make_gate(n: int, grams: U64, offsets: I32, postings: I32) -> Gate:
-    """A gate of distinct n-gram hashes and their postings (see ``Gate``)."""
+@compiled
+def _pass(grams: U64, filter_words: U64) -> None:
+    for gram in grams:
+        filter_words[_place(gram, len(filter_words))] |= _bits(gram)
+
+
+def make_gate(n: int, grams: U64, offsets: I32, postings: I32, others: U64 | None = None) -> Gate:
+    """A gate of distinct n-gram hashes and their postings (see ``Gate``). n-grams of ``others``
+    pass its filter too."""
     capacity = len(grams) * 3 // 2 + 2
     keys = np.zeros(capacity, np.uint64)
     rows = np.zeros(capacity, np.int32)
-    filter_words = np.zeros(len(grams) * _FILTER_BITS // 64 + 1, np.uint64)
-    _fill(grams, keys, rows, filter_words)
+    more = np.zeros(0, np.uint64) if others is None else others
+    bits = (len(grams) + len(more)) * _FILTER_BITS
+    filter_words = np.zeros(bits // 64 + 1, np.uint64)
+    _fill(grams, keys, rows)
+    _pass(grams, filter_words)
+    _pass(more, filter_words)
     return Gate(n, filter_words, keys, rows, offsets, postings)
 
 
@@ -109,14 +121,21 @@ def candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
     fetched = np.empty(_BLOCK, np.uint64)
     number = 0
     for begin in range(0, count, _BLOCK):
-        size = min(_BLOCK, count - begin)
-        for i in range(size):
-            fetched[i] = gate.filter[_place(grams[begin + i], len(gate.filter))]
-        for i in range(size):
-            bits = _bits(grams[begin + i])
+        block = grams[begin : min(count, begin + _BLOCK)]
+        for i in range(len(block)):
+            fetched[i] = gate.filter[_place(block[i], len(gate.filter))]
+        for i in range(len(block)):
+            bits = _bits(block[i])
             places[number] = begin + i
             number += int(fetched[i] & bits == bits)
     return number
+
+
+@compiled
+def first_key(gram: np.uint64, gate: Gate) -> np.uint64:
+    """What stands where an n-gram is looked for first; 0: it is not in the gate."""
+    key: np.uint64 = gate.keys[_place(gram, len(gate.keys))]
+    return key
 
 
 @compiled

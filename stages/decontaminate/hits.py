@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import I32, Gate, candidates, lookup, rolling
+from stages.decontaminate.gate import I32, Gate, first_key, lookup
 from stages.words import I64, U64
 
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
@@ -23,31 +23,29 @@ class Seen(NamedTuple):
 
 @compiled
 def collect(
-    words: U64,
-    count: int,
-    gate: Gate,
-    grams: U64,
-    scratch: I64,
-    sequences: I64,
-    places: I64,
-    numbers: I32,
+    grams: U64, near: I64, gate: Gate, sequences: I64, places: I64, numbers: I32
 ) -> tuple[int, bool]:
-    """Writes the hits of a text's words (sequence, first word, number of the n-gram) in the order
-    of words; returns how many, and whether some were left out. ``grams`` and ``scratch`` are
-    written over."""
+    """Writes the hits of a text (sequence, first word, number of the n-gram) in the order of words;
+    returns how many, and whether some were left out. ``near`` are the places of those of its
+    ``grams`` that passed the filter.
+
+    Slots of the table are fetched together first, as in ``candidates``.
+    """
     hits = 0
-    if len(gate.offsets) < 2:
-        return hits, False
-    number = rolling(words, count, gate.n, grams)
-    for c in range(candidates(grams, number, gate, scratch)):
-        row = lookup(grams[scratch[c]], gate)
+    fetched = np.empty(len(near), np.uint64)
+    for c in range(len(near)):
+        fetched[c] = first_key(grams[near[c]], gate)
+    for c in range(len(near)):
+        if fetched[c] == 0:
+            continue
+        row = lookup(grams[near[c]], gate)
         if row < 0:
             continue
         for k in range(gate.offsets[row], gate.offsets[row + 1]):
             if hits == len(sequences):
                 return hits, True
             sequences[hits] = gate.postings[k]
-            places[hits] = scratch[c]
+            places[hits] = near[c]
             numbers[hits] = row
             hits += 1
     return hits, False

@@ -6,6 +6,9 @@ Two gates, each an open-addressing table from n-gram to sequences behind a bit f
 * ``long``: every n-gram of the sequences of at least ``whole`` words (and n);
 * ``short``: the first ``short_words``-gram of the sequences of at least that, but fewer than
   ``whole``; such a sequence matches only as a whole.
+
+Where the n-grams of both have as many words, the filter of the first passes those of the second
+too: a text is held against one filter only.
 """
 
 from __future__ import annotations
@@ -134,8 +137,9 @@ def build_index(
     grams, starts = sort_pairs(*all_grams(tokens, offsets, n, whole))
     owner_of = np.repeat(np.arange(len(rows), dtype=np.int32), lengths)
     groups = group(grams, starts, owner_of, items, values, n, common_items)
-    long = make_gate(n, groups.grams, groups.offsets, groups.postings)
     short, whole_sequences = _short_gate(tokens, offsets, items, whole, short_words, common_items)
+    openings = short.keys[short.keys != 0] if n == short_words else None
+    long = make_gate(n, groups.grams, groups.offsets, groups.postings, openings)
     index = Index(long, short, tokens, offsets, spans, groups.firsts, items.astype(np.int32), kept)
 
     record: dict[str, Json] = {

@@ -17,12 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.decontaminate.gate import I32, Gate
+from stages.decontaminate.bound import BUCKETS, may_share
+from stages.decontaminate.gate import I32, Gate, candidates, rolling
 from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, with_room
 from stages.decontaminate.index import Index
 from stages.decontaminate.lcs import lcs_prefix
 from stages.decontaminate.markup import without_markup
 from stages.decontaminate.span import find_spans
+from stages.decontaminate.whole import whole_matches
 from stages.decontaminate.window import MODES, Mode, window_bounds
 from stages.words import I64, U8, U64, Alphabet, alphabet, scan_words
 
@@ -32,10 +34,6 @@ MAX_MATCHES = 64
 """Matches of one document that are kept: the best by ratio, then by length."""
 FLOOR_RATIO = 0.4
 """Matches below this ratio are not kept, so no threshold may be lower."""
-
-_ANYWHERE = 8
-"""Short sequences of fewer words must stand alone in the text, between line breaks, punctuation,
-tags or the ends; "how to start a blog" inside of a sentence is no copy of that question."""
 
 _COPY = 0.6
 """A document holds an item's sequence when the LCS is this share of the sequence's words: the
@@ -74,15 +72,6 @@ class Found(NamedTuple):
 
 
 @compiled
-def _delimited(data: U8, start: int, end: int, edge: bool) -> bool:
-    """Whether between two words stands more than spaces and commas, or one is missing."""
-    for i in range(start, end):
-        if data[i] not in (9, 32, 44):
-            return True
-    return edge
-
-
-@compiled
 def _last_of_window(order: I64, sequences: I64, places: I64, first: int, words: int) -> int:
     """The last of the hits, in their ``order``, that share a window with the first one: those of
     its sequence, of so many words, at most as many words behind it."""
@@ -105,6 +94,7 @@ def _long_matches(
     items: tuple[U64, I64],
     n: int,
     mode: Mode,
+    counters: I32,
     found: I64,
     used: int,
     grams: I32,
@@ -129,6 +119,10 @@ def _long_matches(
         )
         piece = item[item_low:item_high]
         shorter = min(count, len(item))
+        least = int(np.ceil(FLOOR_RATIO * shorter))
+        if not may_share(words[low:high], piece, least, counters):
+            first = last + 1
+            continue
         length, _, _ = lcs_prefix(words[low:high], piece)
         if length >= _COPY * len(item):
             copied[order[first : last + 1]] = True
@@ -143,48 +137,6 @@ def _long_matches(
                 listed += 1
         first = last + 1
     return found, used, grams, listed, copied
-
-
-@compiled
-def _whole_matches(
-    row: int,
-    raw: U8,
-    text: tuple[U64, I64, I64, int],
-    hits: tuple[I64, I64],
-    items: tuple[U64, I64],
-    found: I64,
-    used: int,
-) -> tuple[I64, int]:
-    """Adds the short sequences that stand whole in a text; those of fewer than ``_ANYWHERE``
-    words only where they stand alone. ``raw`` are the text's bytes, with its markup."""
-    words, starts, ends, count = text
-    sequences, places = hits
-    tokens, token_offsets = items
-    for k in range(len(sequences)):
-        s = sequences[k]
-        item = tokens[token_offsets[s] : token_offsets[s + 1]]
-        size = len(item)
-        at = places[k]
-        if at + size > count:
-            continue
-        j = 0
-        while j < size and words[at + j] == item[j]:
-            j += 1
-        if j < size:
-            continue
-        last = at + size - 1
-        if size < _ANYWHERE:
-            before = ends[at - 1] if at > 0 else 0
-            after = starts[last + 1] if last + 1 < count else len(raw)
-            if not (
-                _delimited(raw, before, starts[at], at == 0)
-                and _delimited(raw, ends[last], after, last + 1 == count)
-            ):
-                continue
-        found = with_room(found, used, 1)
-        found[used] = (row, s, at, at + size, 0, size, 1, size, size, 0, 0)
-        used += 1
-    return found, used
 
 
 @compiled
@@ -212,6 +164,7 @@ def _match_rows(
     sequences = np.empty(max_hits, np.int64)
     places = np.empty(max_hits, np.int64)
     numbers = np.empty(max_hits, np.int32)
+    counters = np.zeros(BUCKETS, np.int32)
     found = np.empty((64, _FIELDS), np.int64)
     listed_grams = np.empty(64, np.int32)
     seen = np.empty(64, np.int32)
@@ -220,20 +173,35 @@ def _match_rows(
     for row in range(rows):
         begin, finish = offsets[row], offsets[row + 1]
         count = scan_words(data, begin, finish, letters, words, starts[:0], ends[:0])
-        hits, capped[row] = collect(words, count, long, grams, scratch, sequences, places, numbers)
+        number = rolling(words, count, long.n, grams)
+        near = scratch[: candidates(grams, number, long, scratch)]
+        hits, capped[row] = collect(grams, near, long, sequences, places, numbers)
         if hits:
             at = (sequences[:hits], places[:hits], numbers[:hits])
             found, used, listed_grams, listed, copied = _long_matches(
-                row, words[:count], at, items, long.n, mode, found, used, listed_grams, listed
+                row,
+                words[:count],
+                at,
+                items,
+                long.n,
+                mode,
+                counters,
+                found,
+                used,
+                listed_grams,
+                listed,
             )
             seen, noticed = add_seen(numbers[:hits], copied, seen, noticed)
-        hits, over = collect(words, count, short, grams, scratch, sequences, places, numbers)
+        if short.n != long.n:
+            number = rolling(words, count, short.n, grams)
+            near = scratch[: candidates(grams, number, short, scratch)]
+        hits, over = collect(grams, near, short, sequences, places, numbers)
         capped[row] = capped[row] or over
         if hits:
             scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
             text = (words, starts, ends, count)
             whole = (sequences[:hits], places[:hits])
-            found, used = _whole_matches(row, raw[begin:finish], text, whole, items, found, used)
+            found, used = whole_matches(row, raw[begin:finish], text, whole, items, found, used)
     return found[:used], capped, listed_grams[:listed], seen[:noticed]
 
 
