@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -107,12 +108,26 @@ class Walk(ABC):
         for owner, (receipt,) in zip(owners, self.step("ingest", ["ingest"], tasks), strict=True):
             self._take(receipt, owner, "ingest", totals[owner])
         if self.recipe.sources and not any(part.rows for part in self.walked.parts):
-            lost = {name: total["quarantined"] | total["skipped"] for name, total in totals.items()}
-            aside = ", ".join(self.walked.quarantines) or "no record was found in them"
             raise self.recipe.fault(
-                ("sources",), f"no document came out of them: {lost}. Record by record: {aside}."
+                ("sources",), f"no document came out of them. {self._why_nothing(totals)}"
             )
         self.walked.ingested = {name: _in_order(total) for name, total in totals.items()}
+
+    def _why_nothing(self, totals: Mapping[str, Mapping[str, Json]]) -> str:
+        """What became of all records, with the first of them in full."""
+        counts = [
+            f"{name}: {reason} {count:,}"
+            for name, total in totals.items()
+            for reason, count in (total["quarantined"] | total["skipped"]).items()
+        ]
+        told = ", ".join(counts) or "No record was found in them"
+        if not self.walked.quarantines:
+            return f"{told}."
+        with self.store.path(self.walked.quarantines[0]).open(encoding="utf-8") as lines:
+            first = json.loads(lines.readline())
+        detail = f"{first['locator']}: {first.get('detail') or first['reason']}".rstrip(".")
+        aside = ", ".join(self.walked.quarantines)
+        return f"{told}. The first, {detail}. Record by record: {aside}."
 
     def _take(self, receipt: Receipt, source: str, step: str, total: dict[str, Json]) -> None:
         """Takes the parts that a task wrote into the corpus, and adds its counts to the total."""

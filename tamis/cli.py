@@ -152,7 +152,11 @@ def run(
     ] = options.SAMPLE_RECIPE,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a setting of the stage: min_score=2.5."),
+        typer.Option(
+            "--set",
+            help="Change a setting of the stage: min_score=2.5. Or of the files:"
+            " sources.sample.text_field=question.",
+        ),
     ] = None,
     keep: Annotated[
         Path | None, typer.Option("--out", help="Keep the workspace with its ledgers here.")

@@ -58,12 +58,14 @@ class ClustersReport:
 
     def __init__(self, manifest: Manifest, stage: str, wishes: Wishes) -> None:
         self.manifest = manifest
-        self.compared = wishes.compared
+        self.compared, self.stage, self.asked = wishes.compared, stage, wishes.clusters
         self.clusters = largest_clusters(manifest, stage, wishes.clusters, wishes.members)
 
     def show(self, console: Console) -> None:
         """Prints the clusters, or that there are none."""
         show_clusters(console, self.manifest, self.clusters, self.compared)
+        if not self.clusters and self.asked:
+            console.print(f"{self.stage}: no cluster, no two documents count as the same.")
 
     def data(self) -> dict[str, Any]:
         """``clusters``: a list."""

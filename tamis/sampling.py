@@ -25,9 +25,9 @@ def sample_recipe(
     Those are the stages that it needs, and those of the recipe ``base`` whose annotations it uses
     where a recipe has them; each with what it needs in turn. They stand in the order of ``base``
     and take their settings from there. ``settings`` are as given to ``--set``; those without a
-    leading ``stages.``, ``ingest.`` or ``warnings.`` are about ``stage`` itself. Files of one
-    folder are one source. Raises RecipeError for a stage that does not exist, for files that are
-    not there, and for every fault of the settings.
+    leading ``stages.``, ``sources.``, ``ingest.`` or ``warnings.`` are about ``stage`` itself.
+    Files of one folder are one source: ``sample``, then ``sample-2``. Raises RecipeError for a
+    stage that does not exist, for files that are not there, and for every fault of the settings.
     """
     path, folder = base_recipe(base)
     written = read_draft(path)
@@ -47,7 +47,7 @@ def sample_recipe(
     }
     draft = Draft(content, Origin(written.origin.file, lines))
     for setting in settings:
-        of_stage = not setting.startswith(("stages.", "ingest.", "warnings."))
+        of_stage = not setting.startswith(("stages.", "ingest.", "warnings.", "sources."))
         draft = draft.changed(f"stages.{stage}.{setting}" if of_stage else setting)
     wanted = _wanted(stage, draft, known)
     for place in sorted(draft.origin.set_places):

@@ -40,10 +40,10 @@ def show_sections(console: Console, sections: Iterator[Section]) -> None:
     """Prints tables on a terminal."""
     for section in sections:
         if section.headers:
+            # not the table's own, which is wrapped where the table is narrower
+            console.print(Text(section.title, "table.title"))
             table = Table(
                 box=box.SIMPLE_HEAD,
-                title=escape(section.title),
-                title_justify="left",
                 pad_edge=False,
                 collapse_padding=True,
             )

@@ -154,10 +154,12 @@ class NearDedupeConfig(SurvivorOrder):
 
     def _check_threshold(self, threshold: float) -> None:
         bands, rows = self.shape
-        if self.bands is not None or self.rows is not None:
+        given = {"bands": self.bands, "rows": self.rows}
+        told = ", ".join(f"{name}: {value}" for name, value in given.items() if value is not None)
+        if told:
             raise ValueError(
                 f"threshold: {threshold} chooses {bands} bands x {rows} rows by itself"
-                f" ({_curve(bands, rows)}), but bands: {self.bands}, rows: {self.rows} are given"
+                f" ({_curve(bands, rows)}), but {told} is given"
                 " too. Leave out `threshold`, or leave out `bands` and `rows`."
             )
         found = collision_probability(threshold, bands, rows)

@@ -59,6 +59,18 @@ def sample(stage: str, files: list[Path], base: Path, *settings: str) -> Recipe:
     return sample_recipe(stage, files, base, base.parent / "w", settings)
 
 
+def test_where_the_text_of_the_files_is_can_be_told(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_text('{"question": "What is this?"}\n' * 2)
+    asked = ["run", "exact_dedupe", str(path)]
+    told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 2
+    assert "sample: missing_text 2. The first, questions.jsonl#1: there is no text" in told.output
+    assert "the record has: question" in told.output
+    again = CliRunner().invoke(app, [*asked, "--set", "sources.sample.text_field=question"])
+    assert "exact_duplicate 1" in again.output
+
+
 def stages(recipe: Recipe) -> list[str]:
     return [entry.name for entry in recipe.entries]
 

@@ -23,6 +23,7 @@ from pipeline.recipe_check import recipe_from
 from pipeline.store import Store
 from stages.catalog import CATALOG
 from tamis.cluster_tables import show_clusters
+from tamis.reports import ClustersReport, Wishes
 from tamis.summary import show_build
 
 
@@ -115,6 +116,16 @@ def test_clusters_and_explain_name_the_earlier_corpus(tmp_path: Path) -> None:
     survivor = story.steps[-1].references["survivor"]
     assert survivor.endswith("(in the earlier corpus corpus-old, where explain knows it)")
     assert story.steps[-1].witness == survivor[:32]
+
+
+def test_that_nothing_is_alike_is_said(tmp_path: Path) -> None:
+    manifest = built(tmp_path, "old", {"a": text(1), "b": text(2)}, {}).manifest
+    for wanted, told in ((10, "near_dedupe: no cluster"), (0, "")):
+        console = Console(file=io.StringIO(), width=200)
+        ClustersReport(manifest, "near_dedupe", Wishes(clusters=wanted)).show(console)
+        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        assert shown.startswith(told)
+        assert bool(shown) == bool(told)
 
 
 def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
