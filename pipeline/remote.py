@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
-import fsspec
-
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
@@ -21,6 +19,8 @@ def fetch(address: str, folder: Path) -> dict[str, Path]:
 
     Raises ValueError when the file system's package is missing, and OSError when fetching fails.
     """
+    import fsspec  # not for those who have all files on their disk
+
     protocol = address.split("://", 1)[0]
     try:
         system, root = fsspec.core.url_to_fs(address)

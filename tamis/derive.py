@@ -143,6 +143,7 @@ def _stage(derived: Derived, number: int, old: Entry, new: Entry, unsettled: set
     record = derived.manifest.stage(new.name)["record"]
     change = _change(derived, new, record)
     inherits = unsettled & {c.split(".", 1)[0] for c in (*new.stage.reads, *new.stage.may_read)}
+    asks = new.stage.drops and old.stage.decision_config() != new.stage.decision_config()
     doubted = 0
     for ledger, state in zip(derived.ledgers, derived.states, strict=True):
         stored = ledger.verdicts(new.name, derived.reasons)
@@ -152,7 +153,11 @@ def _stage(derived: Derived, number: int, old: Entry, new: Entry, unsettled: set
         asked = Asked(new.stage, new.name, record, ledger, rows)
         doubt = asked.open() if inherits else doubt_of(asked, change)
         if len(rows):
-            verdicts, recut, emptied = _decided(ledger, old, new, rows, stored, derived.reasons)
+            verdicts, recut, emptied = (
+                _decided(ledger, old, new, rows, stored, derived.reasons)
+                if asks
+                else _as_before(stored[rows])
+            )
             doubtful = doubt.verdict & (verdicts != KEPT) if doubt.only_dropped else doubt.verdict
             doubtful = doubtful | emptied | (state.stale[rows] & new.stage.may_cut())
             _apply(state, number, rows, verdicts, doubtful & new.stage.drops)
@@ -199,19 +204,21 @@ def _leave_unseen(state: PartState, entry: Entry) -> int:
     return int(fresh.sum())
 
 
+def _as_before(verdicts: Codes) -> tuple[Codes, Flags, Flags]:
+    """What ``_decided`` says where no threshold is another."""
+    return verdicts, np.zeros(len(verdicts), bool), np.zeros(len(verdicts), bool)
+
+
 def _decided(
     ledger: PartLedger, old: Entry, new: Entry, rows: Rows, stored: Codes, reasons: Reasons
 ) -> tuple[Codes, Flags, Flags]:
     """For the rows: verdicts under the new settings; whether other spans are cut than before; and
     whether only the text can say if anything is left of the document."""
-    nothing = np.zeros(len(rows), bool)
-    if not new.stage.drops or old.stage.decision_config() == new.stage.decision_config():
-        return stored[rows], nothing, nothing
     annotations = ledger.annotations(new.name, new.stage.columns.names).take(pa.array(rows))
     decided = new.stage.decide(annotations)
     verdicts = reasons.codes(decided.verdict)
     if decided.cuts is None or not new.stage.may_cut():
-        return verdicts, nothing, nothing
+        return _as_before(verdicts)
     kept = verdicts == KEPT
     recut = _differently_cut(old.stage.decide(annotations), decided) & kept
     empty = reasons.code(EMPTY_AFTER_CUTS)
