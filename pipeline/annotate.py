@@ -31,7 +31,7 @@ _BATCH_BYTES = 16 << 20
 """Text given to one ``annotate`` call, in bytes. Results do not depend on it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """One stage of a chain for one part, with the ledger folders it fills (workspace-relative)."""
 
@@ -86,9 +86,15 @@ def plan_link(
 
 
 def chain_task(
-    links: Sequence[Link], part: Part, verdicts: Sequence[str], catalog: str, label: str
+    links: Sequence[Link],
+    part: Part,
+    verdicts: Sequence[str],
+    catalog: str,
+    label: str,
+    configs: Mapping[str, Json],
 ) -> Task:
-    """The task that fills the ledgers of ``links`` for a part. ``verdicts`` precede the chain."""
+    """The task that fills the ledgers of ``links`` for a part. ``verdicts`` precede the chain;
+    ``configs`` are those of the stages by name, once for the tasks of all parts."""
     outputs = [link.annotations for link in links]
     outputs += [link.verdicts for link in links if link.verdicts is not None]
     return Task(
@@ -103,9 +109,9 @@ def chain_task(
                 {
                     "name": link.entry.name,
                     "type": link.entry.type,
-                    "config": link.entry.stage.config.model_dump(mode="json"),
-                    "artefacts": dict(link.artefacts),
-                    "reads": dict(link.reads),
+                    "config": configs[link.entry.name],
+                    "artefacts": link.artefacts,
+                    "reads": link.reads,
                     "annotations": link.annotations,
                     "verdicts": link.verdicts,
                 }

@@ -21,7 +21,7 @@ ANNOTATIONS_FILE = "annotations.parquet"
 VERDICTS_FILE = "verdicts.parquet"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """One documents part: where it lies (workspace-relative), its source, rows and text bytes."""
 

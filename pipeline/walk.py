@@ -14,12 +14,17 @@ from pipeline.corpus import ANNOTATIONS_FILE, VERDICTS_FILE, Corpus, External, P
 from pipeline.count import COUNTS_FILE, COUNTS_PER_SUM
 from pipeline.draft import Place
 from pipeline.file_list import FileList
+from pipeline.ledger_names import ByPart, LedgerNames
 from pipeline.libraries import library_versions
 from pipeline.recipe import Entry, Maker, Recipe
 from pipeline.source import InputFile, Made, Synthesis
 from pipeline.stage import Artefacts, Stage, external_places
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task
+
+PARTS_AT_ONCE = 16_384
+"""Parts that are annotated, or counted, in one step. Its tasks and receipts are all in memory: some
+kB a part. Nothing else depends on it."""
 
 
 @dataclass
@@ -62,9 +67,8 @@ class Walk(ABC):
         self.inputs = inputs
         self.externals = externals
         self.walked = Walked()
-        self.verdicts: list[list[str]] = []
+        self.ledgers = LedgerNames()
         self.verdict_stages: list[str] = []
-        self.annotations: list[dict[str, str]] = []
         self.artefacts: dict[str, Mapping[str, str]] = {}
 
     @abstractmethod
@@ -75,8 +79,6 @@ class Walk(ABC):
         """All steps of the recipe, the counting of the cube last."""
         self._ingest()
         self._synthesize()
-        self.verdicts = [[] for _ in self.walked.parts]
-        self.annotations = [{} for _ in self.walked.parts]
         segment = _Segment()
         for entry in self.recipe.entries:
             if entry.stage.needs_corpus and segment.entries:
@@ -178,8 +180,8 @@ class Walk(ABC):
             stage=name,
             version=[step.version, library_versions(step.libraries)],
             parts=parts,
-            verdicts=[list(paths) for paths in self.verdicts] or [[] for _ in parts],
-            annotations=[dict(paths) for paths in self.annotations] or [{} for _ in parts],
+            verdicts=ByPart(self.ledgers.verdicts, len(parts)),
+            annotations=ByPart(self.ledgers.annotations, len(parts)),
             artefacts=dict(self.artefacts),
             externals=self.externals[name],
             recipe=self._told(),
@@ -241,28 +243,33 @@ class Walk(ABC):
                 part,
                 artefacts,
                 externals,
-                self.verdicts[part.index],
-                self.annotations[part.index],
+                self.ledgers.verdicts(part.index),
+                self.ledgers.annotations(part.index),
             )
             segment.links[part.index].append(link)
-            self.annotations[part.index][entry.name] = f"{link.annotations}/{ANNOTATIONS_FILE}"
+            self.ledgers.add(link.annotations)
             if link.verdicts is not None:
-                self.verdicts[part.index].append(f"{link.verdicts}/{VERDICTS_FILE}")
+                self.ledgers.add(link.verdicts)
         if entry.stage.drops:
             self.verdict_stages.append(entry.name)
 
     def _annotate(self, segment: _Segment) -> None:
+        for start in range(0, len(self.walked.parts), PARTS_AT_ONCE):
+            self._annotate_parts(segment, self.walked.parts[start : start + PARTS_AT_ONCE])
+
+    def _annotate_parts(self, segment: _Segment, parts: Sequence[Part]) -> None:
         names = [entry.name for entry in segment.entries]
         dropping = sum(entry.stage.drops for entry in segment.entries)
+        configs = {e.name: e.stage.config.model_dump(mode="json") for e in segment.entries}
         label = " + ".join(names)
         tasks = []
-        for part in self.walked.parts:
-            verdicts = self.verdicts[part.index]
+        for part in parts:
+            verdicts = self.ledgers.verdicts(part.index)
             before = verdicts[: len(verdicts) - dropping]
             links = segment.links[part.index]
-            tasks.append(chain_task(links, part, before, self.catalog.reference, label))
+            tasks.append(chain_task(links, part, before, self.catalog.reference, label, configs))
         receipts = self.step(label, names, tasks)
-        for part, of_part in zip(self.walked.parts, receipts, strict=True):
+        for part, of_part in zip(parts, receipts, strict=True):
             by_output = {receipt.output: receipt for receipt in of_part}
             for link in segment.links[part.index]:
                 name = link.entry.name
@@ -274,6 +281,7 @@ class Walk(ABC):
                 receipt = by_output.get(link.verdicts or "")
                 if receipt is not None:
                     self._keep_file(name, part.index, "verdicts", receipt, VERDICTS_FILE, part.rows)
+            segment.links[part.index] = []
 
     def _count(self) -> None:
         dimensions = [
@@ -284,36 +292,37 @@ class Walk(ABC):
         measures = [
             (column, entry.name) for entry in self.recipe.entries for column in entry.stage.measures
         ]
-        tasks = []
-        for part in self.walked.parts:
-            annotations = self.annotations[part.index]
-            tasks.append(
-                Task(
-                    function="pipeline.count:count_part",
-                    folder="store/manifest/counts",
-                    version=[2, library_versions(())],
-                    arguments={
-                        "documents": part.documents,
-                        "verdicts": [
-                            [stage, path]
-                            for stage, path in zip(
-                                self.verdict_stages, self.verdicts[part.index], strict=True
-                            )
-                        ],
-                        "dimensions": [[c, annotations[name]] for c, name in dimensions],
-                        "measures": [[c, annotations[name]] for c, name in measures],
-                    },
-                    label=f"counting of {part.documents}",
-                    work=part.text_bytes,
-                    documents=part.rows,
-                )
-            )
         self.walked.cube_keys = 3 + len(dimensions)
-        counts = self._counted("count", tasks)
+        counts = []
+        for start in range(0, len(self.walked.parts), PARTS_AT_ONCE):
+            parts = self.walked.parts[start : start + PARTS_AT_ONCE]
+            tasks = [self._count_task(part, dimensions, measures) for part in parts]
+            counts += self._counted("count", tasks)
         while len(counts) > COUNTS_PER_SUM:
             groups = [counts[k : k + COUNTS_PER_SUM] for k in range(0, len(counts), COUNTS_PER_SUM)]
             counts = self._counted("count: sums", [self._sum(group) for group in groups])
         self.walked.counts = counts
+
+    def _count_task(
+        self, part: Part, dimensions: list[tuple[str, str]], measures: list[tuple[str, str]]
+    ) -> Task:
+        """The task that counts a part; columns are given with the stages that write them."""
+        annotations = self.ledgers.annotations(part.index)
+        verdicts = zip(self.verdict_stages, self.ledgers.verdicts(part.index), strict=True)
+        return Task(
+            function="pipeline.count:count_part",
+            folder="store/manifest/counts",
+            version=[2, library_versions(())],
+            arguments={
+                "documents": part.documents,
+                "verdicts": [[stage, path] for stage, path in verdicts],
+                "dimensions": [[c, annotations[name]] for c, name in dimensions],
+                "measures": [[c, annotations[name]] for c, name in measures],
+            },
+            label=f"counting of {part.documents}",
+            work=part.text_bytes,
+            documents=part.rows,
+        )
 
     def _counted(self, name: str, tasks: list[Task]) -> list[str]:
         receipts = self.step(name, ["manifest"], tasks)

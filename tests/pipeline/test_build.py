@@ -91,6 +91,16 @@ def test_worker_count_and_workspace_do_not_show(folder: Path) -> None:
     assert first.manifest.fingerprint == second.manifest.fingerprint
 
 
+def test_parts_at_once_do_not_show(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(recipe_for(folder, "a"))
+    monkeypatch.setattr("pipeline.walk.PARTS_AT_ONCE", 1)
+    second = recipe_for(folder, "b")
+    run(second)
+    assert len(first.manifest.files.filter(first.manifest.files["role"] == "documents")) > 1
+    assert (folder / "a/manifest.json").read_bytes() == (folder / "b/manifest.json").read_bytes()
+    assert set(states(second).values()) == {UP_TO_DATE}
+
+
 def test_nothing_is_computed_twice(folder: Path) -> None:
     assert sum(step.ran for step in run(recipe_for(folder, "w")).steps) > 0
     before = (folder / "w/manifest.json").read_bytes()
