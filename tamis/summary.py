@@ -140,7 +140,8 @@ def _seconds(stage: str, steps: Sequence[StepTime]) -> str:
     alone = [step.seconds for step in ran if step.stages[0] == stage]
     if alone:
         shown.append(f"{sum(alone):.1f}")
-    shown += [f"[dim]″ with {escape(s.stages[0])}[/]" for s in ran if s.stages[0] != stage]
+    with_others = dict.fromkeys(s.stages[0] for s in ran if s.stages[0] != stage)
+    shown += [f"[dim]″ with {escape(other)}[/]" for other in with_others]
     return " + ".join(shown)
 
 
