@@ -35,6 +35,9 @@ _LONGEST_TAG = 400
 _LONGEST_NAME = 10
 """Letters and digits of a name; so many fit into a key (see ``_key``)."""
 
+_STRIDE = 256
+"""Bytes that are passed over at once where they hold no markup."""
+
 _SPACE, _NEWLINE, _QUOTE = np.uint8(32), np.uint8(10), np.uint8(34)
 _LESS, _GREATER, _AND, _SEMICOLON, _EQUALS, _NUMBER_SIGN = 60, 62, 38, 59, 61, 35
 _SLASH, _BACKSLASH = 47, 92
@@ -139,11 +142,26 @@ def _entity_end(data: U8, at: int, end: int, known: Names) -> tuple[int, bool]:
 
 
 @compiled
+def _plain(block: U8) -> bool:
+    """Whether there is no ``<`` and no ``&`` (a loop without exits: in vector instructions)."""
+    special = 0
+    for byte in block:
+        special += int(byte == _LESS) | int(byte == _AND)
+    return special == 0
+
+
+@compiled
 def _blank(data: U8, offsets: I64, known: Names) -> None:
     for row in range(len(offsets) - 1):
         end = offsets[row + 1]
         at = offsets[row]
+        plain = at  # up to here there is no markup, or it has been looked at byte by byte
         while at < end:
+            if at >= plain:
+                plain = min(end, at + _STRIDE)
+                if _plain(data[at:plain]):
+                    at = plain
+                    continue
             byte = data[at]
             if byte == _LESS:
                 after, parts_lines = _tag_end(data, at, end, known)
