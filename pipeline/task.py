@@ -20,8 +20,9 @@ Json = Any
 
 @dataclass(frozen=True)
 class Resources:
-    """What a task needs to run. ``pool`` names a process that keeps a costly model loaded: tasks
-    with the same pool go to the same process (with Ray an actor)."""
+    """What a task needs to run. ``pool`` names processes that keep a costly model loaded: tasks
+    with the same pool go to these (with Ray actors), of which there are as many as there is room
+    for. ``memory_bytes`` is then what one process needs."""
 
     cpus: float = 1.0
     gpus: float = 0.0

@@ -18,6 +18,8 @@ recipe."""
 
 _VERSION = 1
 _LIBRARIES = ("torch", "transformers")
+_WORK_BYTES = 1_000_000_000
+"""Memory of a process that asks a model, beside the weights: libraries, activations, the cache."""
 
 
 def conversion_tasks(model: External, asker: str) -> list[Task]:
@@ -81,6 +83,21 @@ def asked_locations(corpus: Corpus, asked: AskedModelConfig) -> tuple[dict[str, 
     if asked.engine == "vllm" and interpreter:
         locations["interpreter"] = interpreter
     return locations, checksum
+
+
+def asked_resources(corpus: Corpus, asked: AskedModelConfig, pool: str) -> Resources:
+    """What a task that asks the model needs: a process of ``pool``, the model's threads or GPUs,
+    and on the CPU memory for weights and work, so that no more processes hold it than fit."""
+    memory = 0
+    if not asked.gpus:
+        memory = _WORK_BYTES
+        if asked.model is not None:
+            place = Path(corpus.externals[asked.model].location)
+            files = place.rglob("*.safetensors") if place.is_dir() else [place]
+            weights = sum(path.stat().st_size for path in files)
+            wider = 1 if place.is_dir() else 4  # a GGUF file of 4 bits becomes 16
+            memory += weights * wider * (2 if asked.dtype == "float32" else 1)
+    return Resources(cpus=asked.threads, gpus=asked.gpus, memory_bytes=memory, pool=pool)
 
 
 def asked_folder(run: TaskRun) -> Path:

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from classifiers.generator.engine import Continuation, GeneratorSettings, Prompt, Sampling
-from classifiers.judge.transformers_engine import start_torch
+from classifiers.judge.transformers_engine import (
+    batches_by_length,
+    common_prefix,
+    prefix_cache,
+    start_torch,
+)
 
 _HEAD = 64
 """Likeliest tokens looked at first: the nucleus is seldom larger, and sorting all of a vocabulary
 at every step costs more than the model."""
+
+
+_READ_TOKENS = 512
+"""Tokens of prompts, padding included, that are read at a time: enough to keep a CPU's matrix
+products at full speed, and few enough that prompts of different length are not padded."""
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Prompts that were read: logits of their next tokens (rows, vocabulary), the key-value cache,
+    which of its places are text (rows, places), and the positions of the next tokens (rows, 1)."""
+
+    logits: torch.Tensor
+    cache: Any
+    mask: torch.Tensor
+    positions: torch.Tensor
 
 
 class TransformersGenerator:
@@ -32,72 +56,120 @@ class TransformersGenerator:
             local_files_only=True,
         )
         self.model = loaded.to(self.device).eval()
+        layers = DynamicCache(config=loaded.config).layers
+        self.joins = all(type(layer) is DynamicLayer for layer in layers)  # no sliding windows
 
     def continue_all(
         self, prompts: Sequence[Prompt], ends: Sequence[int], sampling: Sampling
     ) -> list[Continuation]:
-        """See ``GeneratorEngine``. Prompts are batched by length, ties by order."""
+        """See ``GeneratorEngine``. What all prompts begin with is read once; the rest is batched by
+        length, ties by order."""
+        shared = common_prefix([prompt.tokens for prompt in prompts])
+        with torch.inference_mode():
+            first = prompts[0].tokens[:shared] if prompts else []
+            prefix = prefix_cache(self.model.base_model, first, self.device)
         order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index].tokens), index))
         found: dict[int, Continuation] = {}
-        for first in range(0, len(order), self.settings.batch):
-            batch = order[first : first + self.settings.batch]
-            drawn = self._continue_batch([prompts[index] for index in batch], ends, sampling)
-            found.update(zip(batch, drawn, strict=True))
+        for start in range(0, len(order), self.settings.batch):
+            batch = [prompts[index] for index in order[start : start + self.settings.batch]]
+            read = self._read([prompt.tokens[shared:] for prompt in batch], prefix, shared)
+            drawn = self._draw(batch, read, ends, sampling)
+            found.update(zip(order[start:], drawn, strict=False))
         return [found[index] for index in range(len(prompts))]
 
     @torch.inference_mode()
-    def _continue_batch(
-        self, prompts: Sequence[Prompt], ends: Sequence[int], sampling: Sampling
-    ) -> list[Continuation]:
-        draws = torch.tensor(
-            np.stack([uniform_draws(prompt.seed, sampling.max_tokens) for prompt in prompts])
-        ).to(self.device)
-        ids, mask = self._padded([prompt.tokens for prompt in prompts])
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        final = torch.tensor(list(ends), device=self.device)
-        tokens: list[list[int]] = [[] for _ in prompts]
-        ended = [False] * len(prompts)
-        rows = torch.arange(len(prompts), device=self.device)  # those that still go on
-        cache: Any = None
-        for step in range(sampling.max_tokens):
+    def _read(self, sequences: Sequence[Sequence[int]], prefix: Any, shared: int) -> _Read:
+        """Reads sequences of rising length behind a prefix of ``shared`` tokens: those of like
+        length together, since padding costs as much as text; then joined, to go on together."""
+        lengths = [len(sequence) for sequence in sequences]
+        groups = (
+            batches_by_length(lengths, _READ_TOKENS) if self.joins else [[*range(len(lengths))]]
+        )
+        logits, masks, caches = [], [], []
+        for group in groups:
+            ids, own = self._padded([sequences[index] for index in group])
+            mask = torch.nn.functional.pad(own, (shared, 0), value=1)
+            cache = copy.deepcopy(prefix)
+            if cache is not None:
+                cache.batch_repeat_interleave(len(group))
             output = self.model(
                 input_ids=ids,
                 attention_mask=mask,
-                position_ids=positions,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, shared:],
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
-            cache = output.past_key_values
-            drawn = draw_tokens(output.logits[:, -1].float(), draws[rows, step], sampling)
+            logits.append(output.logits[:, -1])
+            masks.append(mask)
+            caches.append(output.past_key_values)
+        mask = _joined(masks, -1)
+        return _Read(torch.cat(logits), _joined_caches(caches), mask, mask.sum(1, keepdim=True))
+
+    @torch.inference_mode()
+    def _draw(
+        self, prompts: Sequence[Prompt], read: _Read, ends: Sequence[int], sampling: Sampling
+    ) -> list[Continuation]:
+        """Goes on from what was read; rows that have ended are taken out."""
+        draws = torch.tensor(
+            np.stack([uniform_draws(prompt.seed, sampling.max_tokens) for prompt in prompts])
+        ).to(self.device)
+        final = torch.tensor(list(ends), device=self.device)
+        tokens: list[list[int]] = [[] for _ in prompts]
+        ended = [False] * len(prompts)
+        rows = torch.arange(len(prompts), device=self.device)  # those that still go on
+        logits, cache, mask, positions = read.logits, read.cache, read.mask, read.positions
+        for step in range(sampling.max_tokens):
+            drawn = draw_tokens(logits.float(), draws[rows, step], sampling)
             is_end = torch.isin(drawn, final)
             for row, token, end in zip(rows.tolist(), drawn.tolist(), is_end.tolist(), strict=True):
                 ended[row] = end
                 if not end:
                     tokens[row].append(token)
-            if bool(is_end.all()):
+            if bool(is_end.all()) or step + 1 == sampling.max_tokens:
                 break
-            positions = positions[:, -1:] + 1
-            ids, mask = drawn[:, None], torch.nn.functional.pad(mask, (0, 1), value=1)
             if bool(is_end.any()):
                 on = torch.nonzero(~is_end).flatten()
                 cache.batch_select_indices(on)
-                rows, ids, mask, positions = rows[on], ids[on], mask[on], positions[on]
+                rows, drawn, mask, positions = rows[on], drawn[on], mask[on], positions[on]
+            mask = torch.nn.functional.pad(mask, (0, 1), value=1)
+            logits = self.model(
+                input_ids=drawn[:, None],
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+            ).logits[:, -1]
+            positions = positions + 1
         return [Continuation(*pair) for pair in zip(tokens, ended, strict=True)]
 
     def _padded(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids padded on the left, and which of them are prompt: int64 (rows, longest)."""
-        longest = max(len(prompt) for prompt in prompts)
-        ids = torch.zeros((len(prompts), longest), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.tensor(list(prompt))
-            mask[row, longest - len(prompt) :] = 1
-        return ids.to(self.device), mask.to(self.device)
+        ids = [torch.tensor([list(prompt)]) for prompt in prompts]
+        mask = _joined([torch.ones_like(row) for row in ids], -1)
+        return _joined(ids, -1).to(self.device), mask.to(self.device)
 
     def close(self) -> None:
         """Drops the model."""
         del self.model
+
+
+def _joined(tensors: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
+    """Tensors one below the other, filled with zeros in front up to the longest along ``dim``
+    (-1 or -2)."""
+    longest = max(tensor.shape[dim] for tensor in tensors)
+    after = [0] * (2 * (-dim - 1))  # of the dimensions behind it
+    fill = torch.nn.functional.pad
+    return torch.cat([fill(one, [*after, longest - one.shape[dim], 0]) for one in tensors])
+
+
+def _joined_caches(caches: Sequence[Any]) -> Any:
+    """The key-value caches of groups of rows as one, in their order."""
+    whole, *others = caches
+    for number, layer in enumerate(whole.layers if others else ()):
+        layer.keys = _joined([cache.layers[number].keys for cache in caches], -2)
+        layer.values = _joined([cache.layers[number].values for cache in caches], -2)
+    return whole
 
 
 def uniform_draws(seed: int, count: int) -> np.ndarray[Any, np.dtype[np.float32]]:

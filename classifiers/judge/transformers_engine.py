@@ -41,11 +41,8 @@ class TransformersEngine:
         check_prompts(prompts, self.settings.max_length)
         result = np.zeros((len(prompts), len(tokens)), np.float64)
         wanted = torch.tensor(list(tokens), device=self.device)
-        shared = _common_prefix(prompts)
-        prefix: Any = None
-        if shared:
-            ids = torch.tensor([list(prompts[0][:shared])], device=self.device)
-            prefix = self.model.base_model(input_ids=ids, use_cache=True).past_key_values
+        shared = common_prefix(prompts)
+        prefix = prefix_cache(self.model.base_model, prompts[0][:shared], self.device)
         own = [prompt[shared:] for prompt in prompts]
         budget = self.settings.batch_tokens
         for batch, ends in last_states(self.model.base_model, own, budget, self.device, prefix):
@@ -97,7 +94,15 @@ def last_states(
         yield batch, hidden[torch.arange(len(batch), device=device), last]
 
 
-def _common_prefix(prompts: Sequence[Sequence[int]]) -> int:
+def prefix_cache(trunk: Any, tokens: Sequence[int], device: torch.device) -> Any:
+    """The key-value cache of one row after some tokens; None after none."""
+    if not tokens:
+        return None
+    ids = torch.tensor([list(tokens)], device=device)
+    return trunk(input_ids=ids, use_cache=True).past_key_values
+
+
+def common_prefix(prompts: Sequence[Sequence[int]]) -> int:
     """Tokens that all of several prompts begin with, leaving each at least one token of its own."""
     if len(prompts) < 2:
         return 0

@@ -17,7 +17,7 @@ from itertools import islice
 from pipeline.arrow_alone import forgo_pandas
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
-from pipeline.task import Receipt, Task, execute
+from pipeline.task import Receipt, Resources, Task, execute
 
 _PR_SET_PDEATHSIG = 1
 
@@ -33,7 +33,8 @@ class _Running:
 class LocalEngine:
     """Runs tasks with ``workers`` processes; with one, in this process (for a debugger).
 
-    Tasks that name a pool share one process, so that their model is loaded once.
+    Tasks that name a pool share its processes, so that a model is loaded once in each: as many as
+    CPUs and memory have room for, one where a GPU is asked for.
     """
 
     name = "local"
@@ -107,7 +108,7 @@ class LocalEngine:
         for _ in range(ATTEMPTS):
             if pool not in self.executors:
                 self.executors[pool] = ProcessPoolExecutor(
-                    self.workers if pool is None else 1,
+                    self.workers if pool is None else self._room(task.resources),
                     mp_context=multiprocessing.get_context("spawn"),
                     initializer=_start_worker,
                     initargs=(os.getpid(),),
@@ -118,6 +119,16 @@ class LocalEngine:
             except BrokenProcessPool:
                 self._discard(_Running(task, executor))
         raise TaskFailedError(task, "no process could be started")
+
+    def _room(self, needs: Resources) -> int:
+        """Processes of a pool. Pools stay to the end of the run, so each gets half the memory."""
+        if needs.gpus:
+            return 1
+        room = self.workers // max(needs.cpus, 1)
+        if needs.memory_bytes:
+            memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+            room = min(room, memory // 2 // needs.memory_bytes)
+        return max(1, int(room))
 
     def _discard(self, held: _Running) -> None:
         """Forgets a broken executor; one that took its place meanwhile stays."""

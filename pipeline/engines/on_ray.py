@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,25 @@ import ray
 from pipeline.arrow_alone import forgo_pandas
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
-from pipeline.task import Receipt, Task, execute
+from pipeline.task import Receipt, Resources, Task, execute
 
 PACKAGES = ("tamis", "pipeline", "stages", "classifiers", "manifests", "trainer")
 """Our own packages, shipped to a cluster's nodes so that drivers and workers run the same code."""
+
+
+@dataclass
+class _Pool:
+    """The processes of a pool, and how many tasks each was given that are not done."""
+
+    actors: list[Any]
+    given: list[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = [0] * len(self.actors)
+
+    def next(self) -> int:
+        """The process with the fewest tasks; the first of equals."""
+        return self.given.index(min(self.given))
 
 
 class RayEngine:
@@ -40,23 +56,29 @@ class RayEngine:
             ray.init(address=address, runtime_env={"py_modules": modules}, **quiet)
         self.workers = int(ray.cluster_resources().get("CPU", 1))
         self.nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        self.pools: dict[str, Any] = {}
+        self.pools: dict[str, _Pool] = {}
+        self.places: dict[Any, tuple[_Pool, int]] = {}
         if address is not None:
             self._check_workspace()
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
         """See ``Engine.run``. Four tasks a CPU are in flight: the driver's memory stays small."""
-        remaining = iter(tasks)
+        waiting = list(tasks)
+        kinds = {task.resources.pool for task in waiting}
+        remaining = iter(waiting)
         running: dict[Any, Task] = {}
         try:
             while True:
                 for task in islice(remaining, max(0, 4 * self.workers - len(running))):
-                    running[self._submit(task)] = task
+                    running[self._submit(task, kinds)] = task
                 if not running:
                     return
                 done, _ = ray.wait(list(running), num_returns=1)
                 for reference in done:
                     task = running.pop(reference)
+                    if reference in self.places:
+                        pool, place = self.places.pop(reference)
+                        pool.given[place] -= 1
                     try:
                         receipts = ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
@@ -71,7 +93,7 @@ class RayEngine:
                 ray.cancel(reference, force=False)
             self._release()
 
-    def _submit(self, task: Task) -> Any:
+    def _submit(self, task: Task, kinds: set[str | None]) -> Any:
         needs = task.resources
         most_cpus = max(float(node.get("CPU", 0)) for node in self.nodes)
         fits = any(
@@ -88,18 +110,13 @@ class RayEngine:
             )
         if needs.pool is not None:
             if needs.pool not in self.pools:
-                self.pools[needs.pool] = (
-                    ray.remote(_Worker)
-                    .options(
-                        # an actor holds its CPUs: one is left for the other tasks of the step
-                        num_cpus=min(needs.cpus, most_cpus, self.workers - 1),
-                        num_gpus=needs.gpus,
-                        max_restarts=ATTEMPTS - 1,
-                        max_task_retries=ATTEMPTS - 1,
-                    )
-                    .remote()
-                )
-            return self.pools[needs.pool].execute.remote(task, self.store)
+                self.pools[needs.pool] = self._open_pool(needs, kinds)
+            pool = self.pools[needs.pool]
+            place = pool.next()
+            reference = pool.actors[place].execute.remote(task, self.store)
+            pool.given[place] += 1
+            self.places[reference] = (pool, place)
+            return reference
         return (
             ray.remote(_execute)
             .options(
@@ -113,11 +130,30 @@ class RayEngine:
             .remote(task, self.store)
         )
 
+    def _open_pool(self, needs: Resources, kinds: set[str | None]) -> _Pool:
+        """As many processes as the nodes have room for. They hold their CPUs to the end of the
+        step, so pools of the same step share, and one CPU is left for tasks that have no pool."""
+        spare = 1 if None in kinds else 0
+        most_cpus = max(float(node.get("CPU", 0)) for node in self.nodes)
+        cpus = min(needs.cpus, most_cpus, self.workers - spare)
+        there = [_room(node, cpus, needs) for node in self.nodes]
+        room = min(sum(there), (self.workers - spare) / cpus) if cpus else 1.0
+        count = max(1, int(room) // len(kinds - {None}))
+        options = {
+            "num_cpus": cpus,
+            "num_gpus": needs.gpus,
+            "memory": needs.memory_bytes or None,
+            "max_restarts": ATTEMPTS - 1,
+            "max_task_retries": ATTEMPTS - 1,
+        }
+        return _Pool([ray.remote(_Worker).options(**options).remote() for _ in range(count)])
+
     def _release(self) -> None:
         """Ends the model processes, so that their CPUs are free for the next step."""
-        for actor in self.pools.values():
-            ray.kill(actor)
-        self.pools = {}
+        for pool in self.pools.values():
+            for actor in pool.actors:
+                ray.kill(actor)
+        self.pools, self.places = {}, {}
 
     def _check_workspace(self) -> None:
         probe = self.store.path(".probe")
@@ -142,6 +178,13 @@ class RayEngine:
         """See ``Engine.close``."""
         self._release()
         ray.shutdown()
+
+
+def _room(node: Mapping[str, float], cpus: float, needs: Resources) -> int:
+    """How many processes of a pool a node has room for."""
+    asked = {"CPU": cpus, "GPU": needs.gpus, "memory": needs.memory_bytes}
+    rooms = [int(node.get(name, 0) // amount) for name, amount in asked.items() if amount]
+    return min(rooms, default=1)
 
 
 class _Worker:

@@ -29,8 +29,8 @@ from pipeline.stage import (
     setting,
     threshold,
 )
-from pipeline.task import Json, Receipt, Resources, Task
-from stages.models import AskedModelConfig, asked_locations, conversion_tasks
+from pipeline.task import Json, Receipt, Task
+from stages.models import AskedModelConfig, asked_locations, asked_resources, conversion_tasks
 from stages.quality.judging import ANSWERS_FILE
 from stages.quality.report import RECORD_FILE, STUDENT_FILE, prior_scores
 from stages.quality.sample import STRATUM
@@ -312,6 +312,6 @@ def _grade(
         "grades",
         arguments,
         locations=locations,
-        resources=Resources(cpus=judge.threads, gpus=judge.gpus, pool="judge"),
+        resources=asked_resources(corpus, judge, "judge"),
         documents=documents,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Sequence
+from itertools import chain, islice
 from typing import ClassVar
 
 from pipeline.corpus import Corpus
@@ -34,7 +35,7 @@ class CodeSynthesis(Synthesis[CodeConfig]):
     """Functions of the corpus written anew or given tests, and functions for tasks of a file."""
 
     name: ClassVar[str] = "code"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries = ("torch", "transformers", "unicode")
     Config: ClassVar[type[StageConfig]] = CodeConfig
     summary: ClassVar[str] = "documented functions with tests, verified by running them"
@@ -55,14 +56,19 @@ class CodeSynthesis(Synthesis[CodeConfig]):
             (ranked,) = yield [self._seeded(corpus, "rank_functions", functions=found)]
             tested = yield self._test(corpus, ranked)
             asked += yield [self._seeded(corpus, "request_functions", tested=tested)]
-        completions: list[Receipt] = []
-        verified: list[Receipt] = []
-        for requests in asked:
-            made = yield completion_tasks(
+        programs = [
+            completion_tasks(
                 corpus, config.generator, config.sampling, prepared, requests, config.n, "programs"
             )
-            completions += made
-            verified += yield self._verify(corpus, requests, made)
+            for requests in asked
+        ]
+        completions = yield list(chain.from_iterable(programs))
+        made = iter(completions)
+        verified = yield [
+            task
+            for requests, tasks in zip(asked, programs, strict=True)
+            for task in self._verify(corpus, requests, list(islice(made, len(tasks))))
+        ]
         solutions = [receipt.path(SOLUTIONS_FILE) for receipt in verified]
         rewarded = yield from reward_rounds(corpus, config.reward, solutions)
         documents, answers = yield [

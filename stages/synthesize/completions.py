@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from classifiers.generator.engine import GeneratorSettings, Sampling, open_generator_engine
 from pipeline.corpus import Corpus
-from pipeline.task import Json, Receipt, Resources, Task, TaskRun
-from stages.models import asked_locations, conversion_tasks
+from pipeline.task import Json, Receipt, Task, TaskRun
+from stages.models import asked_folder, asked_locations, asked_resources, conversion_tasks
 from stages.synthesize.config import GeneratorConfig, SamplingConfig
 from stages.synthesize.json_lines import read_lines, write_lines
 from stages.synthesize.requests import Request, read_requests
@@ -97,9 +97,7 @@ def completion_tasks(
                     round_name,
                     arguments,
                     locations={**locations, "requests": path},
-                    resources=Resources(
-                        cpus=generator.threads, gpus=generator.gpus, pool="generator"
-                    ),
+                    resources=asked_resources(corpus, generator, "generator"),
                 )
             )
     return tasks
@@ -126,10 +124,9 @@ def complete_requests(run: TaskRun) -> Json:
         known = {r.key: Completion(**handed[r.key]) for r in requests if r.key in handed}
     missing = [request for request in requests if request.key not in known]
     if missing:
-        folder = arguments["model"]
         generator = _generator(
             GeneratorSettings(**arguments["engine"]),
-            run.path(folder) if folder else Path(run.locations["model"]),
+            asked_folder(run),
             run.locations.get("interpreter"),
         )
         completed = generator.complete(missing, sampling)

@@ -97,7 +97,7 @@ class MathSynthesis(Synthesis[MathConfig]):
     their answers; passages as in a textbook."""
 
     name: ClassVar[str] = "math"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     libraries = (
         "math-verify",
         "reasoning-gym",

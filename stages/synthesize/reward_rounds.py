@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.corpus import Corpus
-from pipeline.task import Json, Receipt, Resources, Task
-from stages.models import asked_locations
+from pipeline.task import Json, Receipt, Task
+from stages.models import asked_locations, asked_resources
 from stages.synthesize.reward_config import RewardConfig
 from stages.synthesize.rewards import MODEL_FOLDER, REWARDS_FILE
 
@@ -73,7 +73,7 @@ def reward_rounds(
                 "answers_sha256": handed,
             },
             locations=locations,
-            resources=Resources(cpus=config.threads, gpus=config.gpus, pool="reward"),
+            resources=asked_resources(corpus, config, "reward"),
         )
         for path in solutions
     ]

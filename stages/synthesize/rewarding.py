@@ -25,6 +25,7 @@ from classifiers.reward.conversation import Conversation, write_tokenizer
 from classifiers.reward.engine import Reward, open_reward
 from pipeline.fingerprint import fingerprint, sha256_of_file
 from pipeline.task import Json, TaskRun
+from stages.models import asked_folder
 from stages.synthesize.json_lines import read_lines, write_lines
 from stages.synthesize.labelled import (
     PROCEDURAL,
@@ -164,12 +165,9 @@ def score_rewards(run: TaskRun) -> Json:
         known = dict(read_rewards(Path(run.locations["answers"])))
     missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
     if missing:
-        folder = (
-            run.path(arguments["model"]) if arguments["model"] else Path(run.locations["model"])
-        )
         reward = _reward(
             EngineSettings(**scoring["engine"]),
-            folder,
+            asked_folder(run),
             run.locations.get("interpreter"),
             scoring["system"],
         )

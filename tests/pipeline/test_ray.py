@@ -11,9 +11,11 @@ from ray.cluster_utils import Cluster
 from manifests.verify import verify_workspace
 from pipeline.build import build
 from pipeline.engine import Engine, TaskFailedError
+from pipeline.engines.local import LocalEngine
 from pipeline.engines.on_ray import RayEngine
 from pipeline.observer import Silence
 from pipeline.store import Store
+from pipeline.task import Resources, Task
 from tests.pipeline.lines_catalog import CATALOG
 from tests.pipeline.test_build import folder, recipe_for, run
 
@@ -66,3 +68,26 @@ def test_a_process_that_holds_a_model_does_not_starve_other_tasks(
     recipe = recipe_for(folder, "w", {"length": {}, "pooled": {}})
     rows = build(recipe, CATALOG, engine, Silence(), "test").manifest.stage("pooled")["record"]
     assert rows["rows"] == rows["rows"][:3] * 3
+
+
+@pytest.mark.parametrize("name", ["ray", "local"])
+def test_a_pool_has_as_many_processes_as_there_is_room_for(tmp_path: Path, name: str) -> None:
+    """Two tasks of one pool wait for each other: one process alone would never end them."""
+    store = Store(tmp_path)
+    tasks = [
+        Task(
+            function="tests.pipeline.meeting:meet",
+            folder="store/met",
+            version=1,
+            arguments={"number": number},
+            label="a meeting",
+            resources=Resources(pool="meeting", memory_bytes=1_000_000),
+        )
+        for number in range(2)
+    ]
+    engine: Engine = LocalEngine(store, 2) if name == "local" else RayEngine(store, 2, None)
+    try:
+        met = [receipts[0].value["met"] for _, receipts in engine.run(tasks)]
+    finally:
+        engine.close()
+    assert met == [2, 2]
