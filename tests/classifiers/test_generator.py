@@ -60,6 +60,22 @@ def test_what_a_request_gets_does_not_depend_on_the_others(generator: Generator)
     assert len({completion.text for completion in together}) == len(TEXTS)
 
 
+@pytest.mark.parametrize("shared", [0, 7])
+def test_prompts_read_in_several_groups_go_on_as_alone(tiny: Path, shared: int) -> None:
+    """Four prompts of a batch are more than is read at a time; caches of like length are joined."""
+    rng = np.random.default_rng(3)
+    lengths = [190, 40, 150, 170, 3, 90, 160]
+    before = rng.integers(3, 60, shared).tolist()
+    prompts = [
+        Prompt([*before, number + 3, *rng.integers(3, 60, length).tolist()], seed=number)
+        for number, length in enumerate(lengths)
+    ]
+    engine = open_generator_engine(SETTINGS, tiny)
+    together = engine.continue_all(prompts, [5], SAMPLING)
+    assert together == [engine.continue_all([prompt], [5], SAMPLING)[0] for prompt in prompts]
+    assert engine.continue_all([], [5], SAMPLING) == []
+
+
 def test_prompts_that_are_too_long_get_no_text(generator: Generator) -> None:
     found = generator.complete(requests_for(["word " * 300, "short"]), SAMPLING)
     assert (found[0].finish, found[0].tokens) == ("prompt_too_long", 0)
