@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from manifests.checksum import sha256_of_file
 from manifests.schema import DOCUMENTS
 from pipeline.corpus import External, Part
+from pipeline.ledger_names import ByPart
 from pipeline.recipe import Entry, Recipe
 from pipeline.stage import external_files
 from pipeline.store import Store
@@ -81,8 +82,16 @@ class SmallWalk(Walk):
 
     def _ingest(self) -> None:
         self.walked.parts = list(self.small_parts)
-        self.verdicts = [[] for _ in self.small_parts]
-        self.annotations = [{} for _ in self.small_parts]
+
+    @property
+    def verdicts(self) -> Sequence[Sequence[str]]:
+        """Files of verdicts by part."""
+        return ByPart(self.ledgers.verdicts, len(self.small_parts))
+
+    @property
+    def annotations(self) -> Sequence[Mapping[str, str]]:
+        """Files of annotations by part and stage."""
+        return ByPart(self.ledgers.annotations, len(self.small_parts))
 
     def step(self, name: str, stages: list[str], tasks: list[Task]) -> list[list[Receipt]]:
         self.executed += tasks
