@@ -67,10 +67,12 @@ class Hit:
 
 @dataclass(frozen=True)
 class BenchmarkHits:
-    """A benchmark: its items, those that stand in a document, these documents and their bytes."""
+    """A benchmark: its items, those too short to be looked for, those that stand in a document,
+    these documents and their bytes."""
 
     benchmark: str
     items: int
+    items_too_short: int
     items_hit: int
     documents: int
     bytes: int
@@ -125,6 +127,7 @@ def find_contamination(
             BenchmarkHits(
                 name,
                 record.get(name, {}).get("items", 0),
+                record.get(name, {}).get("items_too_short", 0),
                 found["item"].n_unique(),
                 len(documents),
                 int(documents["n_bytes"].sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +16,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from manifests.contamination import CONTEXT, Contamination, Hit, find_contamination
+from manifests.contamination import (
+    CONTEXT,
+    BenchmarkHits,
+    Contamination,
+    Hit,
+    find_contamination,
+)
 from manifests.manifest import Manifest, ManifestError
 from stages.catalog import CATALOG
 from stages.decontaminate.stage import Decontaminate
@@ -55,21 +61,37 @@ def show_contamination(console: Console, found: Contamination) -> None:
             " (--hits shows more)",
             style="dim",
         )
+    if found.benchmarks:
+        console.print(_benchmarks_table(found.benchmarks))
+    else:
+        console.print(f"{found.stage}: was given no benchmarks, so it looked for nothing.")
+
+
+def _benchmarks_table(benchmarks: Sequence[BenchmarkHits]) -> Table:
+    """A row a benchmark; with a column of items that are too short where there are any."""
     table = Table(box=box.SIMPLE_HEAD, title="Benchmark items in the documents")
-    table.title_justify = "left"
+    table.title_justify = table.caption_justify = "left"
+    short = any(row.items_too_short for row in benchmarks)
+    if short:
+        table.caption = (
+            "too short: no text of the item has words enough to be looked for (`short_words`);"
+            " whether a document holds it is not known"
+        )
     table.add_column("benchmark")
-    for name in ("items", "items hit", "share", "documents", "MB"):
+    for name in ("items", *["too short"] * short, "items hit", "share", "documents", "MB"):
         table.add_column(name, justify="right")
-    for row in found.benchmarks:
+    for row in benchmarks:
+        looked_for = row.items - row.items_too_short
         table.add_row(
             escape(row.benchmark),
             f"{row.items:,}",
+            *[f"{row.items_too_short:,}"] * short,
             f"{row.items_hit:,}",
-            f"{100 * row.items_hit / max(1, row.items):.1f} %",
+            f"{100 * row.items_hit / row.items:.1f} %" if looked_for > 0 else "not known",
             f"{row.documents:,}",
             f"{row.bytes / 1e6:,.3f}",
         )
-    console.print(table)
+    return table
 
 
 def _show_hit(console: Console, hit: Hit) -> None:

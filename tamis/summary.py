@@ -21,6 +21,7 @@ from pipeline.plan import UP_TO_DATE, StagePlan
 from tamis.mixture_tables import mixture_sections
 from tamis.printable import one_line
 from tamis.tables import show_sections
+from tamis.warnings import warnings_of
 
 _REASONS = 4
 """Reasons shown a stage; the rest are added up."""
@@ -39,7 +40,8 @@ def show_build(
     """The table of stages, the mixture, what stages have to say, and the fingerprint."""
     console.print(_stages_table(manifest, steps, console.width))
     show_sections(console, mixture_sections(manifest, console.width))
-    for line in [*_notes(manifest), *_largest_clusters(manifest), *_warnings(manifest)]:
+    said = (_notes, _largest_clusters, warnings_of)
+    for line in (line for say in said for line in say(manifest)):
         console.print(line)
     ran = sum(step.ran for step in steps)
     cached = sum(step.cached for step in steps)
@@ -208,18 +210,6 @@ def _largest_clusters(manifest: Manifest) -> Iterator[RenderableType]:
             else:
                 line.append(elsewhere)
             yield line
-
-
-def _warnings(manifest: Manifest) -> Iterator[RenderableType]:
-    for loss in manifest.content.get("warnings", []):
-        dropped, came = loss["documents_dropped"], loss["documents_in"]
-        yield Text.assemble(
-            ("WARNING ", "bold yellow"),
-            f"{loss['stage']} drops {100 * dropped / came:.1f} % of the documents of"
-            f" {one_line(loss['source'])} ({dropped:,} of {came:,}), more than"
-            f" {100 * loss['limit']:g} % (warnings.source_loss). `tamis clusters WORKSPACE --stage"
-            f" {loss['stage']} --differences` shows what they have in common.",
-        )
 
 
 def show_plan(console: Console, plans: list[StagePlan]) -> None:

@@ -134,12 +134,13 @@ def _value(name: str, record: Record, role: str, field: Field) -> Json:
     there, value = _inner(record.fields, field)
     if not there:
         raise _missing(name, record, role, _named(field))
-    if role == "question" and (value is None or isinstance(value, Mapping)):
-        what = "is empty" if value is None else f"has fields of its own: {_names(value)}"
+    if role == "question" and (isinstance(value, Mapping) or not _text(value).strip()):
+        fields = _names(value) if isinstance(value, Mapping) else ""
+        what = f"has fields of its own: {fields}" if fields else "is empty"
         cure = (
-            "Repair the record"
-            if value is None
-            else f"Name one, as in `{field}.{next(iter(value))}`"
+            f"Name one, as in `{field}.{next(iter(value))}`"
+            if isinstance(value, Mapping) and value
+            else "Repair the record or take it out"
         )
         raise BenchmarkError(
             f"{record.path}: record {record.number}: the field {_named(field)} {what}. {cure}, or"

@@ -115,7 +115,8 @@ def build_index(
     whole: int = WHOLE,
     markup: bool = False,
 ) -> tuple[Index, dict[str, Json]]:
-    """The index, and what the manifest says about it.
+    """The index, and what the manifest says about it; ``items_too_short`` by benchmark are those
+    of which no sequence has ``short_words`` words, so that they are not looked for.
 
     Sequences of the same words are one, the first of them. Those of fewer than ``whole`` words
     (and of fewer than n) match as a whole. With ``markup``, tags and entities are no words. Three
@@ -147,11 +148,25 @@ def build_index(
         "duplicate_sequences": len(sequences) - len(rows),
         "sequences_matched_whole": whole_sequences,
         "sequences_too_short": int((lengths < short_words).sum()),
+        "items_too_short": _too_short(table, np.diff(words.offsets), short_words),
         "n_grams": len(groups.grams),
         "common_n_grams": len(groups.common),
         "common_n_grams_listed": _listed(index, groups),
     }
     return index, record
+
+
+def _too_short(table: pa.Table, lengths: I64, short_words: int) -> dict[str, int]:
+    """By benchmark, the items whose longest sequence has fewer words than can be looked for."""
+    longest = (
+        table.select(["benchmark", "item"])
+        .append_column("words", pa.array(lengths))
+        .group_by(["benchmark", "item"])
+        .aggregate([("words", "max")])
+    )
+    short = longest.filter(pc.less(longest["words_max"], short_words))
+    counted = short.group_by("benchmark").aggregate([([], "count_all")]).sort_by("benchmark")
+    return dict(zip(*(column.to_pylist() for column in counted.columns), strict=True))
 
 
 def _listed(index: Index, groups: Groups) -> list[dict[str, Json]]:

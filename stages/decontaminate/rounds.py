@@ -37,6 +37,9 @@ def build_index_files(run: TaskRun) -> Json:
         markup=mode.markup,
     )
     save_index(index, run.output)
+    too_short = record.pop("items_too_short")
+    for name, about in benchmarks.items():
+        about["items_too_short"] = too_short.get(name, 0)
     return {"benchmarks": benchmarks, **record}
 
 

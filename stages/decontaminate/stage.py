@@ -115,7 +115,7 @@ class Decontaminate(Stage[DecontaminateConfig]):
     """Drops documents that hold a benchmark item, and keeps the two texts' spans as proof."""
 
     name = "decontaminate"
-    version = 4
+    version = 5
     libraries = ("unicode",)
     Config = DecontaminateConfig
     summary = "drop documents that hold benchmark items (n-gram gate, then LCS), or mask the items"

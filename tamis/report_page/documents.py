@@ -160,14 +160,15 @@ def _benchmarks(found: Contamination) -> Section:
         (
             row.benchmark,
             count(row.items),
+            count(row.items_too_short),
             count(row.items_hit),
-            percent(row.items_hit, row.items),
+            percent(row.items_hit, row.items) if row.items > row.items_too_short else "not known",
             count(row.documents),
             f"{row.bytes / 1e6:,.3f}",
         )
         for row in found.benchmarks
     ]
-    headers = ("benchmark", "items", "items hit", "share", "documents", "MB")
+    headers = ("benchmark", "items", "too short", "items hit", "share", "documents", "MB")
     return Section("Benchmark items in documents", headers, rows)
 
 

@@ -36,7 +36,7 @@ def manifest(workspace: Path) -> Manifest:
 def answer(*arguments: object) -> Any:
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.output)
+    return json.loads(result.stdout)
 
 
 def test_clusters_name_the_kept_and_the_dropped(workspace: Path) -> None:
@@ -115,6 +115,7 @@ def test_contamination_shows_both_texts(manifest: Manifest, workspace: Path) -> 
         {
             "benchmark": "humaneval",
             "items": 3,
+            "items_too_short": 0,
             "items_hit": 1,
             "documents": 1,
             "bytes": told["benchmarks"][0]["bytes"],
@@ -196,6 +197,29 @@ def test_masked_documents_are_counted_too(folder: Path) -> None:
     (hit,) = told["contamination"]["hits"]
     assert hit["verdict"] == "keep"
     assert Hit(**hit).outcome == "masked"
+
+
+def test_what_cannot_be_looked_for_is_not_clean(folder: Path) -> None:
+    (folder / "words.jsonl").write_text('{"q": "Why?"}\n{"q": "Who?"}\n')
+    (folder / "half.jsonl").write_text('{"q": "How?"}\n{"q": "What is it that they look for?"}\n')
+    named = ", ".join(
+        f"{name}: {{path: {folder / name}.jsonl, question: q}}" for name in ("words", "half")
+    )
+    recipe = ("--recipe", folder / "duplicates.yaml")
+    asked = ("run", "decontaminate", folder / "pages.jsonl", *recipe, "--set")
+    told = answer(*asked, f"benchmarks={{{named}}}")["contamination"]["benchmarks"]
+    assert [(row["benchmark"], row["items"], row["items_too_short"]) for row in told] == [
+        ("half", 2, 1),
+        ("words", 2, 2),
+    ]
+    shown = " ".join(call(*asked, f"benchmarks={{{named}}}").output.split())
+    assert "words 2 2 0 not known" in shown
+    assert "half 2 1 0 0.0 %" in shown
+    assert "WARNING decontaminate cannot look for words: none of its 2 items has a text" in shown
+    assert "cannot look for half" not in shown
+    nothing = call(*asked, "benchmarks={}").output
+    assert "WARNING decontaminate has no benchmarks, so it looked for nothing." in nothing
+    assert "Benchmark items in the documents" not in nothing
 
 
 def test_faults_name_the_cure(workspace: Path, folder: Path) -> None:

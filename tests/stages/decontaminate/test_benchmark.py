@@ -213,6 +213,8 @@ def test_a_missing_field_in_a_folder_names_the_file_in_it(tmp_path: Path) -> Non
     ("record", "fault"),
     [
         ({"question": None, "answer": "b"}, r"the field `question` is empty\. Repair the record"),
+        ({"question": "", "answer": "b"}, r"record 2: the field `question` is empty\. Repair"),
+        ({"question": " \n", "answer": "b"}, r"the field `question` is empty\. Repair the record"),
         (
             {"question": {"stem": "a", "choices": []}, "answer": "b"},
             r"fields of its own: `stem`, `choices`\. Name one, as in `question\.stem`",

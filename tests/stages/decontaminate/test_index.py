@@ -137,6 +137,20 @@ def test_the_index_is_memory_mapped_and_has_always_the_same_bytes(tmp_path: Path
     assert loaded.words_of(int(loaded.offsets[3]), 4) == "alpha beta alpha beta"
 
 
+def test_items_without_a_text_long_enough_are_counted() -> None:
+    said = [
+        ("one", "0", "a b c d"),
+        ("one", "0", "a b c d e"),
+        ("one", "1", "a b c d"),
+        ("one", "2", " ?! "),
+        ("two", "1", "a b c d e"),
+        ("three", "0", ""),
+    ]
+    sequences = [Sequence(name, item, "question", text) for name, item, text in said]
+    _, record = build_index(sequences, 13, 5, 10)
+    assert record["items_too_short"] == {"one": 2, "three": 1}
+
+
 def test_no_sequences() -> None:
     index, record = build_index([], 13, 5, 10)
     assert (record["sequences"], record["n_grams"], len(index.tokens)) == (0, 0, 0)
