@@ -24,7 +24,17 @@ _PARQUET = b"PAR1"
 _ARROW_FILE = b"ARROW1"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 _SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".ndjson")
+_NO_TABLES = {
+    ".jsonl": "JSON lines",
+    ".ndjson": "JSON lines",
+    ".json": "JSON",
+    ".parquet": "Parquet",
+    ".arrow": "Arrow",
+}
+"""What files of these names are, which CSV is not."""
 _PACKED = (".gz", ".zst")
+_SHOWN = 60
+"""Characters shown of a file's first line."""
 _LONGEST_FIELD = 1 << 30
 """Bytes of a CSV field; Python's own limit of 128 KiB is less than a long passage."""
 _SPLIT = re.compile(r"(train|test|validation|valid|val|dev)(?![a-z])", re.IGNORECASE)
@@ -48,7 +58,8 @@ def read_records(
 ) -> Iterator[Record]:
     """The records of a file, or of all the files of a folder in the order of their names.
 
-    What a file is, its first bytes say. ``columns`` name the columns of a CSV file that has no
+    What a file is, its first bytes say; text that is no JSON is CSV, unless the file's name says
+    otherwise. ``columns`` name the columns of a CSV file that has no
     line of names; ``usual`` do so where the first of them does not stand in the first line.
     Raises BenchmarkError.
     """
@@ -126,7 +137,18 @@ def _file_records(
     elif columns is None and start == "{":
         yield from _json_lines(path, text)
     elif start:
+        named = next((_NO_TABLES[end] for end in path.suffixes if end in _NO_TABLES), None)
+        if named is not None and columns is None:
+            raise BenchmarkError(
+                f"{path}: is not {named}, as its name says: it begins with `{_beginning(text)}`."
+                " Fetch the file again, or name it .csv if it is CSV."
+            )
         yield from _rows(path, text, columns, usual)
+
+
+def _beginning(text: str) -> str:
+    line = text.lstrip().splitlines()[0]
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
 
 
 def _unpacked(path: Path) -> bytes:
@@ -152,6 +174,7 @@ def _rows(
         quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
     )
     names = columns
+    any_row = False
     try:
         for row in rows:
             if not row:
@@ -161,11 +184,18 @@ def _rows(
                 names = row if named else usual
                 if named:
                     continue
+            any_row = True
             yield dict(zip(names, row, strict=False))
     except csv.Error as error:
         raise BenchmarkError(
             f"{path}:{rows.line_num}: is not CSV: {error}. Repair the line or fetch the file again."
         ) from None
+    if not any_row:
+        raise BenchmarkError(
+            f"{path}: was read as CSV, of which `{_beginning(text)}` is the line of names, and has"
+            " no records. Give the benchmark as JSON lines, JSON, CSV, Parquet or Arrow; where a"
+            " CSV file has no line of names, set csv_columns."
+        )
 
 
 def _json(path: Path, text: str) -> Iterator[Mapping[str, Json]]:

@@ -170,6 +170,27 @@ def test_damaged_files(tmp_path: Path, content: bytes, fault: str) -> None:
         read("gsm8k", path)
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("gsm8k.jsonl.gz", "is not JSON lines, as its name says: it begins with `not, gzip`"),
+        ("gsm8k.json", "is not JSON, as its name says"),
+        ("gsm8k-test.parquet", "is not Parquet, as its name says"),
+        ("notes.txt", "was read as CSV, of which `not, gzip` is the line of names"),
+        ("gsm8k", "was read as CSV, of which `not, gzip` is the line of names"),
+    ],
+)
+def test_text_that_is_no_benchmark(tmp_path: Path, name: str, fault: str) -> None:
+    path = tmp_path / name
+    path.write_text("not, gzip\n")
+    with pytest.raises(BenchmarkError, match=fault):
+        read("gsm8k", path)
+    if "." in name and name != "notes.txt":
+        path.write_text('7,"Who, then?"\n')  # tables may have any name where columns are given
+        given = {"csv_columns": ("n", "q"), "question": "q"}
+        assert read("mine", path, **given) == [("0", "question", "Who, then?")]
+
+
 def test_tables_without_a_line_of_names(tmp_path: Path) -> None:
     table = tmp_path / "abstract_algebra_test.csv"
     table.write_text('"Which, then?",red,blue,green,grey,B\nAnd now?,a,b,c,d,A\n')
