@@ -27,7 +27,7 @@ from pipeline.corpus import External
 from pipeline.engine import Engine, TaskFailedError
 from pipeline.inputs import Checksums, find_externals, find_inputs
 from pipeline.observer import Observer
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, RecipeError
 from pipeline.source import InputFile
 from pipeline.store import Store
 from pipeline.task import Json, Receipt, Task, finished
@@ -155,6 +155,11 @@ def build(
     """
     started = time.perf_counter()
     store = Store(recipe.workspace.resolve())
+    if not store.root.is_dir() and any(p.is_file() for p in (store.root, *store.root.parents)):
+        raise RecipeError(
+            f"{recipe.workspace}: is a file, or inside of one. A workspace is a folder: name"
+            " another place for it."
+        )
     store.root.mkdir(parents=True, exist_ok=True)
     slot = _EngineSlot(lambda: engine(store))
     with locked(store):
@@ -167,6 +172,10 @@ def build(
             walked = walk.walk()
         except TaskFailedError as error:
             store.replace_text(FAILURE_FILE, f"{error.task.label}\n\n{error.problem}\n")
+            error.add_note(
+                f"The full error is in {FAILURE_FILE} in the workspace. Nothing is lost: mend the"
+                " cause and run the same command again; it goes on from here."
+            )
             raise
         finally:
             slot.close()

@@ -32,7 +32,8 @@ class Engine(Protocol):
 
     The results must not depend on the engine: a task is a pure function over files of the
     workspace, and an engine only decides where and when it runs. A task whose process dies is run
-    again; one that raises ends the run with ``TaskFailedError``.
+    again; one that raises ends the run with ``TaskFailedError``, or with its own error where that
+    is a RecipeError: a file that the recipe names cannot be used.
     """
 
     name: str

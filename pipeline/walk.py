@@ -110,9 +110,13 @@ class Walk(ABC):
         for owner, (receipt,) in zip(owners, self.step("ingest", ["ingest"], tasks), strict=True):
             self._take(receipt, owner, "ingest", totals[owner])
         if self.recipe.sources and not any(part.rows for part in self.walked.parts):
-            raise self.recipe.fault(
+            error = self.recipe.fault(
                 ("sources",), f"no document came out of them. {self._why_nothing(totals)}"
             )
+            if self.walked.quarantines:
+                aside = ", ".join(self.walked.quarantines)
+                error.add_note(f"Record by record, in the workspace: {aside}.")
+            raise error
         self.walked.ingested = {name: _in_order(total) for name, total in totals.items()}
 
     def _why_nothing(self, totals: Mapping[str, Mapping[str, Json]]) -> str:
@@ -128,8 +132,7 @@ class Walk(ABC):
         with self.store.path(self.walked.quarantines[0]).open(encoding="utf-8") as lines:
             first = json.loads(lines.readline())
         detail = f"{first['locator']}: {first.get('detail') or first['reason']}".rstrip(".")
-        aside = ", ".join(self.walked.quarantines)
-        return f"{told}. The first, {detail}. Record by record: {aside}."
+        return f"{told}. The first, {detail}."
 
     def _take(self, receipt: Receipt, source: str, step: str, total: dict[str, Json]) -> None:
         """Takes the parts that a task wrote into the corpus, and adds its counts to the total."""

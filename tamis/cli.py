@@ -203,7 +203,13 @@ def workspace_for(keep: Path | None) -> Iterator[Path]:
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix="tamis-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except (Exception, KeyboardInterrupt) as error:
+            # what they tell of the workspace is gone with it
+            if getattr(error, "__notes__", None) or isinstance(error, KeyboardInterrupt):
+                error.__notes__ = ["Nothing of this run is kept; --out FOLDER keeps its workspace."]
+            raise
 
 
 app.command()(told_plainly(report_commands.explain))

@@ -19,8 +19,8 @@ err = Console(stderr=True, width=None if sys.stderr.isatty() else _PLAIN_WIDTH)
 
 
 def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
-    """The command, with faults of input, recipe or workspace told in plain words: exit code 2 for
-    what the user gave, 1 for a task that failed, 130 for Ctrl-C."""
+    """The command, with faults of input, recipe or workspace told in plain words, their notes
+    below: exit code 2 for what the user gave, 1 for a task that failed, 130 for Ctrl-C."""
 
     @functools.wraps(command)
     def told(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -28,14 +28,16 @@ def told_plainly(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except typer.Exit:
             raise
-        except KeyboardInterrupt:
-            message = "Interrupted. Nothing is lost: the same command goes on from here."
+        except KeyboardInterrupt as stop:
+            went_on = "Nothing is lost: the same command goes on from here."
+            message = " ".join(["Interrupted.", *getattr(stop, "__notes__", [went_on])])
             code = 130
         except Exception as error:
             plainly = _plainly(error)
             if plainly is None:
                 raise
             message, code = plainly
+            message = "\n  ".join([message, *getattr(error, "__notes__", [])])
         else:
             return
         err.print(Text(message), soft_wrap=True)
@@ -49,18 +51,14 @@ def _plainly(error: Exception) -> tuple[str, int] | None:
     when there is one: a command that goes well loads nothing for it."""
     from manifests.explain import NotFoundError
     from manifests.manifest import ManifestError
-    from pipeline.build import FAILURE_FILE, WorkspaceBusyError
+    from pipeline.build import WorkspaceBusyError
     from pipeline.engine import TaskFailedError
     from pipeline.recipe import RecipeError
 
     if isinstance(error, RecipeError | ManifestError | WorkspaceBusyError | NotFoundError):
         return str(error), 2
     if isinstance(error, TaskFailedError):
-        told = (
-            f"{error}\n  The full error is in {FAILURE_FILE} in the workspace. Nothing is lost:"
-            " mend the cause and run the same command again; it goes on from here."
-        )
-        return told, 1
+        return str(error), 1
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}", 1
     return None

@@ -21,11 +21,9 @@ from rich.text import Text
 from manifests.manifest import Manifest
 from manifests.parts import part_files
 from pipeline.corpus import living_rows
-from pipeline.recipe import RecipeError
 from pipeline.store import Store
 from stages.decontaminate.benchmark import BenchmarkConfig, read_sequences
 from stages.decontaminate.contained import STRICT_N, ContainedItems, Item
-from stages.decontaminate.records import BenchmarkError
 from tamis.printable import one_line
 
 
@@ -65,15 +63,12 @@ def find_contained(
     """Looks for every item of the benchmarks in the documents that all stages kept; with
     ``before``, in those that came to this stage.
 
-    One process reads all texts, at about 80 MB/s. Raises RecipeError for a benchmark file that
-    cannot be used.
+    One process reads all texts, at about 80 MB/s. Raises BenchmarkError for a file that cannot be
+    used.
     """
     sequences = []
     for name, config in sorted(benchmarks.items()):
-        try:
-            sequences += read_sequences(name, Path(config.path), config)[0]
-        except BenchmarkError as error:
-            raise RecipeError(str(error)) from None
+        sequences += read_sequences(name, Path(config.path), config)[0]
     looking = ContainedItems(sequences)
     contained = [
         Contained(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pipeline.arrow_alone import forgo_pandas
+from pipeline.draft import RecipeError
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Resources, Task, execute
@@ -51,6 +52,8 @@ class LocalEngine:
             for task in tasks:
                 try:
                     receipts = execute(task, self.store)
+                except RecipeError:
+                    raise
                 except Exception as error:
                     raise TaskFailedError(task, _in_full(error)) from error
                 yield task, receipts
@@ -84,6 +87,8 @@ class LocalEngine:
                 except BrokenProcessPool:
                     broken[id(held.executor)] = held
                     again.append(held.task)
+                except RecipeError:
+                    raise
                 except Exception as error:
                     raise TaskFailedError(held.task, _in_full(error)) from error
                 else:

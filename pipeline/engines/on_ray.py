@@ -12,6 +12,7 @@ from typing import Any
 import ray
 
 from pipeline.arrow_alone import forgo_pandas
+from pipeline.draft import RecipeError
 from pipeline.engine import ATTEMPTS, TaskFailedError
 from pipeline.store import Store
 from pipeline.task import Receipt, Resources, Task, execute
@@ -82,6 +83,8 @@ class RayEngine:
                     try:
                         receipts = ray.get(reference)
                     except ray.exceptions.RayTaskError as error:
+                        if isinstance(error.cause, RecipeError):
+                            raise error.cause from None
                         raise TaskFailedError(task, str(error)) from None
                     except ray.exceptions.RayError as error:
                         raise TaskFailedError(

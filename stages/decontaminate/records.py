@@ -16,6 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import zstandard
 
+from pipeline.draft import RecipeError
 from pipeline.task import Json
 
 _GZIP = b"\x1f\x8b"
@@ -41,7 +42,7 @@ _SPLIT = re.compile(r"(train|test|validation|valid|val|dev)(?![a-z])", re.IGNORE
 _SAVED_DATASET = ("dataset_info.json", "state.json", "dataset_dict.json", "dataset_infos.json")
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(RecipeError):
     """A benchmark file that cannot be used: file, record, what it has, and the cure."""
 
 
