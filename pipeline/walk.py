@@ -110,13 +110,13 @@ class Walk(ABC):
         for owner, (receipt,) in zip(owners, self.step("ingest", ["ingest"], tasks), strict=True):
             self._take(receipt, owner, "ingest", totals[owner])
         if self.recipe.sources and not any(part.rows for part in self.walked.parts):
-            error = self.recipe.fault(
+            nothing = self.recipe.fault(
                 ("sources",), f"no document came out of them. {self._why_nothing(totals)}"
             )
             if self.walked.quarantines:
                 aside = ", ".join(self.walked.quarantines)
-                error.add_note(f"Record by record, in the workspace: {aside}.")
-            raise error
+                nothing.add_note(f"Record by record, in the workspace: {aside}.")
+            raise nothing
         self.walked.ingested = {name: _in_order(total) for name, total in totals.items()}
 
     def _why_nothing(self, totals: Mapping[str, Mapping[str, Json]]) -> str:
