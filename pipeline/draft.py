@@ -56,13 +56,21 @@ class Origin:
         changed = {other(steps) for steps in self.set_places if steps[: len(old)] == old}
         return Origin(self.file, {**self.lines, **lines}, self.set_places | changed)
 
+    def was_set(self, place: Place) -> bool:
+        """Whether ``--set`` gave the place, or what it stands in."""
+        steps = _steps(place)
+        return any(steps[:length] in self.set_places for length in range(len(steps) + 1))
+
     def _told(self, place: Place, message: str) -> str:
         steps = _steps(place)
-        if any(steps[:length] in self.set_places for length in range(len(steps) + 1)):
+        line = self._line(place)
+        inside = sorted(at for at in self.set_places if steps and at[: len(steps)] == steps)
+        if self.was_set(place) or (inside and steps not in self.lines):
             where = "--set"
         else:
-            line = self._line(place)
             where = self.file if line is None else f"{self.file}:{line}"
+            if inside:  # a fault of settings together, of which some are not the file's
+                where += f" with --set {', '.join('.'.join(at) for at in inside)}"
         return f"{where}: {'.'.join(steps)}: {message}" if steps else f"{where}: {message}"
 
     def _line(self, place: Place) -> int | None:

@@ -44,4 +44,6 @@ def _explained(fault: Any, model: type[BaseModel]) -> str:
     if kind == "value_error":
         return message.removeprefix("Value error, ")
     given = fault.get("input")
+    if kind in ("tuple_type", "list_type") and isinstance(given, str | int | float):
+        return f"this is a list: [{given}]."
     return f"{message}; it is `{given}`." if not isinstance(given, dict | list) else f"{message}."

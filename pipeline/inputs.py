@@ -14,7 +14,7 @@ from pipeline.fingerprint import fingerprint, sha256_of_file
 from pipeline.recipe import Recipe
 from pipeline.remote import fetch, is_remote
 from pipeline.source import InputFile, SourceBase
-from pipeline.stage import external_places
+from pipeline.stage import external_places, what_file
 from pipeline.store import Store
 
 _CACHE = "inputs.json"
@@ -167,10 +167,23 @@ def missing_externals(recipe: Recipe) -> list[tuple[Place, str]]:
     return [
         (
             place,
-            f"there is no file {written} (looked at {path}). Paths are relative to the recipe.",
+            f"there is no {what} {written} (looked at {path}). Paths are relative to the recipe.",
         )
-        for place, _, written, path in _externals(recipe)
+        for place, what, written, path in _externals_told(recipe)
         if not path.exists()
+    ]
+
+
+def _externals_told(recipe: Recipe) -> list[tuple[Place, str, str, Path]]:
+    """As ``_externals``, with what lies there in words."""
+    whats = [
+        what_file(config, place)
+        for _, _, config in recipe.configs()
+        for place, _ in external_places(config)
+    ]
+    return [
+        (place, what, written, path)
+        for what, (place, _, written, path) in zip(whats, _externals(recipe), strict=True)
     ]
 
 

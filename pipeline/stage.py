@@ -54,16 +54,19 @@ def threshold(default: Any = ..., *, about: str, source: str | None = None, **ru
     return _field(default, about, source, kind="threshold", rules=rules)
 
 
-def file_setting(default: Any = ..., *, about: str, **rules: Any) -> Any:
+def file_setting(default: Any = ..., *, about: str, what: str = "file", **rules: Any) -> Any:
     """A config field that holds the path of a file or folder outside the workspace (a string, or
     None), relative to the recipe. Its checksum is fingerprinted, its path is not; ``rounds`` finds
-    both in ``corpus.externals[<the path as written>]``."""
-    return _field(default, about, None, kind="file", rules=rules)
+    both in ``corpus.externals[<the path as written>]``. ``what`` is what there is none of, when
+    nothing lies there."""
+    return _field(default, about, None, kind="file", rules=rules, what=what)
 
 
-def _field(default: Any, about: str, source: str | None, kind: str, rules: dict[str, Any]) -> Any:
+def _field(
+    default: Any, about: str, source: str | None, kind: str, rules: dict[str, Any], **more: str
+) -> Any:
     description = f"{about} Source: {source}." if source else about
-    extra: dict[str, Any] = {"kind": kind}
+    extra: dict[str, Any] = {"kind": kind, **more}
     if "default_factory" in rules:
         return Field(description=description, json_schema_extra=extra, **rules)
     return Field(default, description=description, json_schema_extra=extra, **rules)
@@ -274,6 +277,17 @@ def external_places(config: BaseModel) -> list[tuple[tuple[str, ...], str]]:
         for step, inner in _inner_configs(name, value):
             found += [((*step, *place), path) for place, path in external_places(inner)]
     return found
+
+
+def what_file(config: BaseModel, place: Sequence[str]) -> str:
+    """What lies at a place of ``external_places``, in words: see ``file_setting``."""
+    inner: Any = config
+    for step in place[:-1]:
+        if isinstance(inner, BaseModel):
+            inner = getattr(inner, step)
+        else:
+            inner = inner[step] if isinstance(inner, Mapping) else inner[int(step)]
+    return str(type(inner).model_fields[place[-1]].json_schema_extra["what"])
 
 
 def identified_config(config: BaseModel, checksums: Mapping[str, str]) -> dict[str, Json]:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.draft import read_draft
 from pipeline.recipe import Recipe, RecipeError
+from stages.catalog import CATALOG
 from stages.decontaminate.benchmark import BenchmarkConfig
 from stages.decontaminate.registry import DEFINITIONS, definition
-from stages.decontaminate.stage import DecontaminateConfig
+from stages.decontaminate.stage import Decontaminate, DecontaminateConfig
 from tamis.console import err
+from tamis.sampling import base_recipe
 
 _SPLITS = ("_test", "_validation", "_val", "_dev", "_sample")
 """Ends of file names that say which part of a benchmark they hold. ``_train`` is not among them:
@@ -28,6 +31,18 @@ def benchmark_settings(given: Sequence[str]) -> list[str]:
     Raises RecipeError for paths that are not there and for names without a ready definition.
     """
     return [f"benchmarks={json.dumps(find_benchmarks(given))}"] if given else []
+
+
+def check_benchmarks_are_for(stage: str, base: Path) -> None:
+    """Raises RecipeError where a stage of a recipe, or of the catalog, is no decontamination."""
+    stages = read_draft(base_recipe(base)[0]).content.get("stages")
+    written = stages.get(stage) if isinstance(stages, dict) else None
+    use = written.get("use", stage) if isinstance(written, dict) else stage
+    if use in CATALOG.stages and use != Decontaminate.name:
+        raise RecipeError(
+            f"--benchmarks is an option of decontaminate: `{stage}` has no benchmarks. Leave it"
+            " out."
+        )
 
 
 def find_benchmarks(given: Sequence[str]) -> Settings:

@@ -178,12 +178,18 @@ def run(
     found, synthesis some samples that it kept and dropped, any other stage documents with its
     verdicts.
     """
-    from tamis.benchmarks_option import benchmark_settings, tell_unrecognised
+    from tamis.benchmarks_option import (
+        benchmark_settings,
+        check_benchmarks_are_for,
+        tell_unrecognised,
+    )
     from tamis.reports import Wishes
     from tamis.sampling import sample_recipe
     from tamis.stage_run import run_stage
     from tamis.synthesis_run import run_synthesis, synthesis_recipe
 
+    if benchmarks:
+        check_benchmarks_are_for(stage, recipe)
     settings = [*(setting or []), *benchmark_settings(benchmarks or [])]
     tell_unrecognised(benchmarks or [])
     wishes = Wishes(clusters, members, compared, hits, test_side, contained, clean)

@@ -25,11 +25,13 @@ def show_clusters(
     """Every cluster: its size and sources, then each kept document with those dropped for it.
 
     The number beside a dropped document is its verified Jaccard index with the kept one; `chained`
-    stands where the two were never compared (linkage `single`). With ``compared``, what differs
+    stands where the two were never compared (linkage `single`), `unverified` where no pair is
+    (`verify: false`). With ``compared``, what differs
     between the two stands below.
     """
     texts = _texts(manifest, clusters) if compared else {}
     for cluster in clusters:
+        verified = manifest.stage(cluster.stage)["config"].get("verify", True)
         sources = ", ".join(f"{source} {count:,}" for source, count in cluster.sources.items())
         earlier = f", {cluster.earlier:,} in earlier corpora" if cluster.earlier else ""
         console.print(
@@ -45,15 +47,17 @@ def show_clusters(
             line = _kept_line(witness, kept.get(witness), ours[0].corpus)
             console.print(line, no_wrap=True, overflow="ellipsis")
             for member in ours:
-                _show_dropped(console, member, texts)
+                _show_dropped(console, member, texts, "chained" if verified else "unverified")
         hidden = cluster.size - cluster.earlier - cluster.kept - len(dropped)
         if hidden:
             console.print(f"    … and {hidden:,} more dropped documents", style="dim")
 
 
-def _show_dropped(console: Console, member: Member, texts: Mapping[str, Document]) -> None:
-    likeness = "chained" if member.jaccard is None else f"{member.jaccard:.4f}"
-    line = Text.assemble(("    dropped ", "red"), (f"{likeness:<8}", "bold"), _named(member))
+def _show_dropped(
+    console: Console, member: Member, texts: Mapping[str, Document], not_compared: str
+) -> None:
+    likeness = not_compared if member.jaccard is None else f"{member.jaccard:.4f}"
+    line = Text.assemble(("    dropped ", "red"), (f"{likeness:<7} ", "bold"), _named(member))
     console.print(line, no_wrap=True, overflow="ellipsis")
     witness = texts.get(member.witness or "")
     if witness is not None:

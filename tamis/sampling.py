@@ -65,7 +65,12 @@ def sample_recipe(
             " --recipe."
         )
         raise recipe.origin.faults(
-            (place, message + cure if base == SAMPLE_RECIPE else message)
+            (
+                place,
+                message + cure
+                if base == SAMPLE_RECIPE and not recipe.origin.was_set(place)
+                else message,
+            )
             for place, message in missing
         )
     return recipe
@@ -91,6 +96,11 @@ def _sources(files: Sequence[Path]) -> list[dict[str, Any]]:
         if not file.exists():
             raise RecipeError(f"{file}: there is no such file.")
         place = file.resolve()
+        if place.is_dir():
+            if not any(inner.is_file() for inner in place.rglob("*")):
+                raise RecipeError(f"{file}: there is no file in this folder.")
+        elif not place.is_file():
+            raise RecipeError(f"{file}: is neither a file nor a folder.")
         paths = groups.setdefault(place if place.is_dir() else place.parent, [])
         if str(place) not in paths:
             paths.append(str(place))

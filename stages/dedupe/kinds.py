@@ -17,9 +17,9 @@ KIND = "kind.kind"
 
 def check_kinds(kinds: Sequence[str]) -> None:
     """Raises ValueError, with the cure, when a kind is none or there is no kind."""
-    unknown = ", ".join(kind for kind in kinds if kind not in KINDS)
+    unknown = ", ".join(f"`{kind}`" for kind in kinds if kind not in KINDS)
     if unknown or not kinds:
-        problem = f"there is no kind `{unknown}`" if unknown else "no kind is named"
+        problem = f"there is no kind {unknown}" if unknown else "no kind is named"
         raise ValueError(f"kinds: {problem}. Name some of {', '.join(KINDS)}.")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -173,13 +173,29 @@ class NearDedupe(Stage[NearDedupeConfig]):
             for part in corpus.parts
         ]
 
+    def faults(self, above: Mapping[str, Stage[Any]]) -> list[tuple[Place, str]]:
+        """Limits of a comparison that ``verify: false`` leaves out."""
+        fields = type(self.config).model_fields
+        return [
+            ((name,), "with `verify: false` no pair is compared. Leave out one of the two.")
+            for name in ("min_jaccard", "min_containment")
+            if not self.config.verify and getattr(self.config, name) != fields[name].default
+        ]
+
     def _earlier_tasks(self, corpus: Corpus, words: int) -> tuple[list[Task], list[str]]:
         """Tasks that take sketches of earlier corpora over, and which corpus each is of: the start
         of the SHA-256 of its signatures' list."""
         tasks: list[Task] = []
         corpora: list[str] = []
+        read: dict[str, str] = {}
         for given in self.config.against:
             external = corpus.externals[given.signatures]
+            if external.sha256 in read:
+                raise ValueError(
+                    f"against: {given.signatures} is the same corpus as {read[external.sha256]}."
+                    " Name it once."
+                )
+            read[external.sha256] = given.signatures
             found = earlier_tasks(corpus, external, self._sketched(), words)
             tasks += found
             corpora += [external.sha256[:LABEL_DIGITS]] * len(found)

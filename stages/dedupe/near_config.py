@@ -20,7 +20,9 @@ class EarlierCorpus(StageConfig):
     """A corpus that new documents are compared with."""
 
     signatures: str = file_setting(
-        ..., about="Its workspace, or the file signatures/near_dedupe.json in it."
+        ...,
+        about="Its workspace, or the file signatures/near_dedupe.json in it.",
+        what="workspace with near_dedupe that holds",
     )
 
     @model_validator(mode="before")

@@ -133,6 +133,16 @@ def test_two_stages_that_count_by_one_column(tmp_path: Path) -> None:
     assert "`length` and `again` both count by the column `length`" in message
 
 
+def test_a_fault_of_a_whole_stage_names_the_settings_that_set_gave(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(GOOD)
+    recipe = load_recipe(path, CATALOG, ["stages.length.at_least=9", "stages.letter.use=letter"])
+    both = str(recipe.fault(("stages", "length"), "x"))
+    assert both.endswith("r.yaml:6 with --set stages.length.at_least: stages.length: x")
+    assert str(recipe.fault(("stages", "letter"), "x")) == "--set: stages.letter: x"
+    assert str(recipe.fault(("stages", "twins"), "x")).endswith("r.yaml:8: stages.twins: x")
+
+
 def test_a_later_fault_is_told_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
     path.write_text(GOOD)

@@ -68,3 +68,53 @@ def test_a_file_is_no_workspace(folder: Path) -> None:
         code, said = told("heuristics", folder / "notes.jsonl", "--out", place)
         assert code == 2
         assert "A workspace is a folder" in said
+
+
+def test_faults_of_set_do_not_blame_the_recipe(folder: Path) -> None:
+    note = folder / "notes.jsonl"
+    for settings, said in (
+        (("order=[n_bytes]",), "sample.yaml:"),
+        (("kinds=prose",), "kinds: this is a list: [prose]."),
+        (("against=/nowhere",), "against: this is a list: [/nowhere]."),
+        (
+            ("against=[/nowhere]",),
+            "there is no workspace with near_dedupe that holds"
+            " /nowhere/signatures/near_dedupe.json",
+        ),
+        (
+            ("verify=false", "min_jaccard=0.9"),
+            "--set: stages.near_dedupe.min_jaccard: with `verify: false` no pair is compared.",
+        ),
+    ):
+        stage = "exact_substrings" if settings == ("kinds=prose",) else "near_dedupe"
+        code, output = told(stage, note, *(a for one in settings for a in ("--set", one)))
+        assert code == 2
+        assert said in output
+        assert "`tamis sample` gathers" not in output
+    code, output = told("near_dedupe", note, "--set", "order=[n_bytes]")
+    assert "with --set stages.near_dedupe.order: stages.near_dedupe: order" in output
+
+
+def test_kinds_that_are_none_are_told_apart(folder: Path) -> None:
+    _, output = told("exact_substrings", folder / "notes.jsonl", "--set", "kinds=[a,prose,b]")
+    assert "there is no kind `a`, `b`." in output
+
+
+def test_what_holds_no_file_is_told_as_such(folder: Path) -> None:
+    (folder / "empty/inside").mkdir(parents=True)
+    code, output = told("heuristics", folder / "empty")
+    assert code == 2
+    assert "there is no file in this folder" in output
+    code, output = told("heuristics", "/dev/null")
+    assert code == 2
+    assert "/dev/null: is neither a file nor a folder" in output
+
+
+def test_an_option_of_another_stage_is_told_before_its_path(folder: Path) -> None:
+    for stage in ("near_dedupe", "heuristics"):
+        code, output = told(stage, folder / "notes.jsonl", "--benchmarks", "gsm8k=none.jsonl")
+        assert code == 2
+        assert f"an option of decontaminate: `{stage}` has no benchmarks" in output
+    (folder / "r.yaml").write_text("stages: {clean: {use: decontaminate}}\n")
+    asked = ("clean", folder / "notes.jsonl", "--recipe", folder / "r.yaml", "--benchmarks")
+    assert "there is no such file" in told(*asked, "gsm8k=none.jsonl")[1]

@@ -128,6 +128,27 @@ def test_that_nothing_is_alike_is_said(tmp_path: Path) -> None:
         assert bool(shown) == bool(told)
 
 
+def test_a_corpus_is_named_once(tmp_path: Path) -> None:
+    built(tmp_path, "old", {"a": text(1)}, {})
+    other = tmp_path / "corpus-old/../corpus-old"
+    for again in ("corpus-old", str(other)):
+        with pytest.raises(RecipeError, match=r"is the same corpus as corpus-old/.* Name it once"):
+            built(tmp_path, "new", {"b": text(1)}, {"against": ["corpus-old", again]})
+
+
+def test_what_is_not_compared_is_told_unverified(tmp_path: Path) -> None:
+    pages = {"a": text(1), "b": edited(text(1))}
+    for name, config, said in (
+        ("chained", {"linkage": "single"}, "dropped 0."),
+        ("unverified", {"verify": False}, "dropped unverified "),
+    ):
+        manifest = built(tmp_path, name, pages, config).manifest
+        console = Console(file=io.StringIO(), width=200)
+        clusters = largest_clusters(manifest, "near_dedupe")
+        show_clusters(console, manifest, clusters, compared=False)
+        assert said in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
     built(tmp_path, "old", {"a": text(1)}, {})
     with pytest.raises(RecipeError, match=r"corpus-old is this build's own workspace.*--workspace"):
