@@ -22,7 +22,7 @@ Json = Any
 class Resources:
     """What a task needs to run. ``pool`` names processes that keep a costly model loaded: tasks
     with the same pool go to these (with Ray actors), of which there are as many as there is room
-    for. ``memory_bytes`` is then what one process needs."""
+    for. ``memory_bytes`` is then an estimate of what one process needs."""
 
     cpus: float = 1.0
     gpus: float = 0.0

@@ -35,7 +35,8 @@ class LocalEngine:
     """Runs tasks with ``workers`` processes; with one, in this process (for a debugger).
 
     Tasks that name a pool share its processes, so that a model is loaded once in each: as many as
-    CPUs and memory have room for, one where a GPU is asked for.
+    CPUs and memory have room for, one where a GPU is asked for. They stay for the steps that follow
+    until one of these names another pool.
     """
 
     name = "local"
@@ -58,7 +59,9 @@ class LocalEngine:
                     raise TaskFailedError(task, _in_full(error)) from error
                 yield task, receipts
             return
-        yield from self._run_beside(iter(tasks))
+        waiting = list(tasks)
+        self._end_other_pools({task.resources.pool for task in waiting})
+        yield from self._run_beside(iter(waiting))
 
     def _run_beside(self, remaining: Iterator[Task]) -> Iterator[tuple[Task, list[Receipt]]]:
         """Tasks in processes of their own. When one dies, its executor is broken and all that it
@@ -126,7 +129,7 @@ class LocalEngine:
         raise TaskFailedError(task, "no process could be started")
 
     def _room(self, needs: Resources) -> int:
-        """Processes of a pool. Pools stay to the end of the run, so each gets half the memory."""
+        """Processes of a pool. Half the memory is left to what runs beside them."""
         if needs.gpus:
             return 1
         room = self.workers // max(needs.cpus, 1)
@@ -134,6 +137,12 @@ class LocalEngine:
             memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
             room = min(room, memory // 2 // needs.memory_bytes)
         return max(1, int(room))
+
+    def _end_other_pools(self, kinds: set[str | None]) -> None:
+        """Ends pools before a step that opens another one: two models seldom fit side by side."""
+        if kinds - {None}:
+            for pool in set(self.executors) - kinds - {None}:
+                self.executors.pop(pool).shutdown(wait=True)
 
     def _discard(self, held: _Running) -> None:
         """Forgets a broken executor; one that took its place meanwhile stays."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -98,22 +98,9 @@ class RayEngine:
 
     def _submit(self, task: Task, kinds: set[str | None]) -> Any:
         needs = task.resources
-        most_cpus = max(float(node.get("CPU", 0)) for node in self.nodes)
-        fits = any(
-            node.get("GPU", 0) >= needs.gpus and node.get("memory", 0) >= needs.memory_bytes
-            for node in self.nodes
-        )
-        if not fits:
-            # Ray would wait for such a node for ever, and say nothing
-            raise TaskFailedError(
-                task,
-                f"it needs {needs.gpus:g} GPUs and {needs.memory_bytes / 1e9:.1f} GB of memory on"
-                " one node, and no node of this Ray has that. Add one, or ask for less in the"
-                " stage's settings (`gpus: 0`, a smaller model).",
-            )
         if needs.pool is not None:
             if needs.pool not in self.pools:
-                self.pools[needs.pool] = self._open_pool(needs, kinds)
+                self.pools[needs.pool] = self._open_pool(task, kinds)
             pool = self.pools[needs.pool]
             place = pool.next()
             reference = pool.actors[place].execute.remote(task, self.store)
@@ -123,7 +110,7 @@ class RayEngine:
         return (
             ray.remote(_execute)
             .options(
-                num_cpus=min(needs.cpus, most_cpus),
+                num_cpus=self._cpus(task, needs),
                 num_gpus=needs.gpus,
                 memory=needs.memory_bytes or None,
                 max_retries=ATTEMPTS - 1,
@@ -133,15 +120,39 @@ class RayEngine:
             .remote(task, self.store)
         )
 
-    def _open_pool(self, needs: Resources, kinds: set[str | None]) -> _Pool:
+    def _nodes_for(self, needs: Resources) -> list[Mapping[str, float]]:
+        """The nodes that have the GPUs and the memory."""
+        asked = {"GPU": needs.gpus, "memory": needs.memory_bytes}
+        return [
+            node
+            for node in self.nodes
+            if all(node.get(name, 0) >= amount for name, amount in asked.items())
+        ]
+
+    def _cpus(self, task: Task, needs: Resources) -> float:
+        """CPUs to ask for: no more than one node has that has the rest."""
+        nodes = self._nodes_for(needs)
+        if not nodes:
+            # Ray would wait for such a node for ever, and say nothing
+            raise TaskFailedError(
+                task,
+                f"it needs {needs.gpus:g} GPUs and {needs.memory_bytes / 1e9:.1f} GB of memory on"
+                " one node, and no node of this Ray has that. Add one, or ask for less in the"
+                " stage's settings (`gpus: 0`, a smaller model).",
+            )
+        return min(needs.cpus, max(node.get("CPU", 0.0) for node in nodes))
+
+    def _open_pool(self, task: Task, kinds: set[str | None]) -> _Pool:
         """As many processes as the nodes have room for. They hold their CPUs to the end of the
         step, so pools of the same step share, and one CPU is left for tasks that have no pool."""
+        needs = task.resources
+        small = not self._nodes_for(needs)
+        if small:  # the memory is an estimate: one process that asks for none may do with less
+            needs = replace(needs, memory_bytes=0)
         spare = 1 if None in kinds else 0
-        most_cpus = max(float(node.get("CPU", 0)) for node in self.nodes)
-        cpus = min(needs.cpus, most_cpus, self.workers - spare)
+        cpus = min(self._cpus(task, needs), self.workers - spare)
         there = [_room(node, cpus, needs) for node in self.nodes]
         room = min(sum(there), (self.workers - spare) / cpus) if cpus else 1.0
-        count = max(1, int(room) // len(kinds - {None}))
         options = {
             "num_cpus": cpus,
             "num_gpus": needs.gpus,
@@ -149,6 +160,7 @@ class RayEngine:
             "max_restarts": ATTEMPTS - 1,
             "max_task_retries": ATTEMPTS - 1,
         }
+        count = 1 if small else max(1, int(room) // len(kinds - {None}))
         return _Pool([ray.remote(_Worker).options(**options).remote() for _ in range(count)])
 
     def _release(self) -> None:

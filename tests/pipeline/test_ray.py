@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster
@@ -70,24 +71,65 @@ def test_a_process_that_holds_a_model_does_not_starve_other_tasks(
     assert rows["rows"] == rows["rows"][:3] * 3
 
 
-@pytest.mark.parametrize("name", ["ray", "local"])
-def test_a_pool_has_as_many_processes_as_there_is_room_for(tmp_path: Path, name: str) -> None:
-    """Two tasks of one pool wait for each other: one process alone would never end them."""
-    store = Store(tmp_path)
-    tasks = [
+def meetings(of: int, resources: Resources) -> list[Task]:
+    """Two tasks that each wait until so many processes have come."""
+    return [
         Task(
             function="tests.pipeline.meeting:meet",
             folder="store/met",
             version=1,
-            arguments={"number": number},
+            arguments={"number": number, "of": of, "pool": resources.pool},
             label="a meeting",
-            resources=Resources(pool="meeting", memory_bytes=1_000_000),
+            resources=resources,
         )
         for number in range(2)
     ]
+
+
+@pytest.mark.parametrize("name", ["ray", "local"])
+@pytest.mark.parametrize(("memory", "processes"), [(1_000_000, 2), (1 << 60, 1)])
+def test_a_pool_has_as_many_processes_as_there_is_room_for(
+    tmp_path: Path, name: str, memory: int, processes: int
+) -> None:
+    """Where two have room, the tasks wait for each other: one alone would never end them. Where
+    not even one has, it tries all the same: what it needs is an estimate."""
+    store = Store(tmp_path)
+    tasks = meetings(processes, Resources(pool="meeting", memory_bytes=memory))
     engine: Engine = LocalEngine(store, 2) if name == "local" else RayEngine(store, 2, None)
     try:
         met = [receipts[0].value["met"] for _, receipts in engine.run(tasks)]
     finally:
         engine.close()
-    assert met == [2, 2]
+    assert met == [processes, processes]
+
+
+def test_a_model_on_a_gpu_takes_the_cpus_that_its_node_has(
+    tmp_path: Path, cluster: Cluster
+) -> None:
+    """Other nodes have more CPUs: asking for so many, it would wait for ever."""
+    cluster.add_node(num_cpus=2)
+    cluster.add_node(num_cpus=1, num_gpus=1)
+    cluster.wait_for_nodes()
+    tasks = meetings(1, Resources(cpus=2, gpus=1, pool="meeting"))
+    engine = RayEngine(Store(tmp_path), 1, cluster.address)
+    try:
+        met = [receipts[0].value["met"] for _, receipts in engine.run(tasks)]
+    finally:
+        engine.close()
+    assert met == [1, 1]
+
+
+def test_a_model_stays_until_another_is_asked(tmp_path: Path) -> None:
+    def ran(pool: str | None) -> set[int]:
+        tasks = meetings(1, Resources(pool=pool))
+        return {receipts[0].value["process"] for _, receipts in engine.run(tasks)}
+
+    engine = LocalEngine(Store(tmp_path), 2)
+    try:
+        first = ran("one")
+        ran(None)
+        assert all(map(psutil.pid_exists, first))
+        ran("other")
+        assert not any(map(psutil.pid_exists, first))
+    finally:
+        engine.close()
