@@ -150,19 +150,19 @@ class PlainLines:
         self.cached, self.counts = cached, {}
 
     def task_done(self, step: str, task: Task, receipts: list[Receipt]) -> None:
-        """Says how far the step is, now and then."""
+        """Says how far the step is, now and then; of its end `step_ended` tells."""
         self.done += 1
         self.documents += task.documents
         self.work += task.work
         add_counts(self.counts, receipts)
         now = time.monotonic()
-        if now - self.said >= _PLAIN_EVERY:
+        if now - self.said >= _PLAIN_EVERY and self.done < self.tasks:
             self.said = now
             elapsed = now - self.started
             done, total = (self.work, self.all_work) if self.work else (self.done, self.tasks)
             rate = f" {self.work / elapsed / 1e6:.1f} MB/s," if self.work else ""
             counts = "".join(f" {told}," for told in counts_told(self.counts, elapsed))
-            documents = f" {self.documents:,} documents," if self.documents or not counts else ""
+            documents = f" {self.documents:,} documents," if self.documents else ""
             self._say(
                 f"{step}: {self.done}/{self.tasks} tasks,{documents}{counts}{rate}"
                 f" {elapsed * (total - done) / done:.0f} s left"
