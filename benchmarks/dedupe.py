@@ -15,7 +15,8 @@ share of removed documents that are >= 0.8 similar to one that was kept; the pai
 (``benchmarks.pairs``). Both are given by word 5-grams as the peers see them (lower case, white
 space) and as tamis sees them (its own words), since the two differ in punctuation and markup. So
 that all are judged by what they were asked for, tamis runs with ``min_jaccard: 0.8`` and
-``number_weight: 1``: its default also keeps documents apart that differ in numbers.
+``number_weight: 1`` and ``name_weight: 1``: its defaults also keep documents apart that differ in
+numbers and names.
 """
 
 from __future__ import annotations
@@ -161,7 +162,13 @@ def run_contender(name: str, root: Path, few: str, whole: str) -> None:
 
 def _tamis(store: Store, engine: LocalEngine, chosen: Input, seed: int) -> Ran:
     config = NearDedupeConfig(
-        min_jaccard=ALIKE, number_weight=1, ngram=NGRAM, bands=BANDS, rows=ROWS, seed=seed
+        min_jaccard=ALIKE,
+        number_weight=1,
+        name_weight=1,
+        ngram=NGRAM,
+        bands=BANDS,
+        rows=ROWS,
+        seed=seed,
     )
     return run_rounds(NearDedupe(config), chosen.parts, store, engine)
 

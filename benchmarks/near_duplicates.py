@@ -34,14 +34,16 @@ from stages.dedupe.minhash import collision_probability
 from stages.dedupe.near import NearDedupe
 from stages.dedupe.near_config import NearDedupeConfig
 from tests.stages.dedupe.driver import Text, run_stage
+from tests.stages.dedupe.holders import NAMED
 from tests.stages.dedupe.languages import edited, read_languages
-from tests.stages.dedupe.templates import TEMPLATES, licences, renumbered
+from tests.stages.dedupe.templates import TEMPLATES, renumbered
 
 Removals = dict[str, set[int]]
 Shares = dict[str, list[tuple[int, int]]]
 
 STEP = 0.05
 THRESHOLDS = (0.6, 0.7, 0.75, 0.8, 0.85)
+NAME_WEIGHTS = (1, 3, 5, 8, 12)
 TEMPLATE_COUNT = 1000
 
 
@@ -202,7 +204,6 @@ def hard_negatives(data: Path) -> dict[str, list[str]]:
     found = {kind: make(TEMPLATE_COUNT, 1) for kind, make in TEMPLATES.items()}
     found["GSM8K, other numbers"] = renumbered(questions, TEMPLATE_COUNT)
     found["other article of a site"] = [text for text, site in articles.items() if sites[site] > 1]
-    found["MIT licence, other holder"] = licences(TEMPLATE_COUNT, 1)
     return found
 
 
@@ -224,6 +225,29 @@ def report_choice(extractors: Collection, negatives: dict[str, list[str]]) -> No
         left = len(extractors.texts) - len(removed)
         lost = [str(len(contender(texts))) for texts in negatives.values()]
         print(_row([name, str(len(removed)), str(left), str(pairs - found), *lost]))
+
+
+def report_names(extractors: Collection, news: Collection) -> None:
+    """Prints the same by ``name_weight``, for a thousand documents of each kind that differ in the
+    names in them."""
+    each = Counter(kind.partition(",")[0] for kind in NAMED)
+    negatives = {
+        kind: make(-(-TEMPLATE_COUNT // each[kind.partition(",")[0]]))
+        for kind, make in NAMED.items()
+    }
+    print("\nname_weight (documents lost; news: texts removed)")
+    print(_row(["", "left", "both kept", "news", *each]))
+    for value in (0.7, 0.75, 0.8):
+        for weight in NAME_WEIGHTS:
+            contender = tamis(min_jaccard=value, name_weight=weight)
+            removed = contender(extractors.texts)
+            found, pairs = extractors.recall(removed, 0.8)
+            cells = [len(extractors.texts) - len(removed), pairs - found]
+            lost = Counter[str]()
+            for kind, texts in negatives.items():
+                lost[kind.partition(",")[0]] += len(contender(texts))
+            cells += [len(contender(news.texts)), *(lost[kind] for kind in each)]
+            print(_row([f"{value}, name_weight: {weight}", *map(str, cells)]))
 
 
 def report_languages(data: Path, edits: int = 2, pairs: int = 120) -> None:
@@ -269,6 +293,7 @@ def main() -> None:
             plot(collection, removals, alone, given.plots / f"near-{collection.name}.svg")
     report_demo(given.data / "open/neardup/datajuicer_demo_dedup.jsonl.gz")
     report_choice(assembled[0], hard_negatives(given.data))
+    report_names(*assembled)
     report_languages(given.data)
 
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from stages.dedupe.arrays import Words32
+from stages.dedupe.arrays import Flags, Words32
 
 SEPARATOR = 0
 """Ends a word: spaces, punctuation, symbols, control characters."""
@@ -86,6 +86,13 @@ def character_table() -> tuple[Words32, Words32]:
             table[code] = EXPANDED | len(expansions) << 5 | len(entries)
             expansions += entries
     return table, np.array(expansions, np.uint32)
+
+
+@lru_cache(maxsize=1)
+def capital_table() -> Flags:
+    """For each code point below ``TABLE_SIZE`` whether it is a capital (categories Lu and Lt)."""
+    categories = (unicodedata.category(chr(code)) for code in range(TABLE_SIZE))
+    return np.array([category in ("Lu", "Lt") for category in categories])
 
 
 def folded(text: str) -> str:

@@ -46,7 +46,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
     """Drops documents that are nearly the same as one that is kept."""
 
     name: ClassVar[str] = "near_dedupe"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     libraries = ("unicode",)
     Config: ClassVar[type[StageConfig]] = NearDedupeConfig
     summary: ClassVar[str] = "Drop near-duplicates found by MinHash-LSH and verified by Jaccard"
@@ -219,6 +219,7 @@ class NearDedupe(Stage[NearDedupeConfig]):
                         "ranking": shared["ranking"],
                         "pairs": source,
                         **self._shingled(),
+                        "names": config.name_weight > 1,
                     },
                     label=f"shingles of {part.documents}",
                     work=part.text_bytes,
@@ -234,6 +235,8 @@ class NearDedupe(Stage[NearDedupeConfig]):
             "min_jaccard": config.min_jaccard,
             "min_containment": config.min_containment,
             "number_weight": config.number_weight,
+            # a name is in as many shingles as a shingle has words
+            "slot_weight": (config.name_weight - 1) * config.ngram,
         }
         receipts = yield [
             corpus.task(

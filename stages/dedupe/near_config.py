@@ -107,6 +107,15 @@ class NearDedupeConfig(SurvivorOrder):
         " number is a word like others.",
         source="own measurement, docs/dedupe.md",
     )
+    name_weight: int = setting(
+        8,
+        ge=1,
+        le=1000,
+        about="Two documents must also be alike when every name that one has in place of another"
+        " name counts so many times: licences that differ in the holder are not the same. A name is"
+        " a word with a capital in the middle of a sentence. 1: a name is a word like others.",
+        source="own measurement, docs/dedupe.md",
+    )
     linkage: Literal["direct", "single"] = setting(
         "direct",
         about="`direct`: a document is dropped only for a kept document that it is similar to."

@@ -7,9 +7,19 @@ import pyarrow as pa
 
 from pipeline.compile import compiled
 from pipeline.text_buffers import every_row, text_buffers
-from stages.dedupe.arrays import Bytes, Ints, Words64
+from stages.dedupe.arrays import Bytes, Flags, Ints, Words64
+from stages.dedupe.characters import capital_table
 from stages.dedupe.letters import mix
-from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables, token_tables, tokenize
+from stages.dedupe.names import find_names
+from stages.dedupe.slots import CONTEXT, find_slots
+from stages.dedupe.tokens import (
+    IS_CHARACTER,
+    IS_NUMBER,
+    Tables,
+    token_tables,
+    tokenize,
+    tokenize_with_places,
+)
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio, odd: base of the polynomial
 _STRETCH = 1024
@@ -160,36 +170,58 @@ def _sets(
     offsets: Ints,
     rows: Ints,
     tables: Tables,
+    capitals: Flags,
     ngram: int,
     char_ngram: int,
-) -> tuple[Words64, Ints]:
+) -> tuple[Words64, Ints, Words64, Ints]:
+    """The shingles and their bounds, then the slots and theirs; no slots without ``capitals``."""
     size = 0
     for row in rows:
         size += offsets[row + 1] - offsets[row]
     result = np.empty(max(1024, size // 5), np.uint64)
+    slots = np.empty(max(1024, size // 100), np.uint64)
     bounds = np.zeros(len(rows) + 1, np.int64)
+    slot_bounds = np.zeros(len(rows) + 1, np.int64)
+    room = 0
     tokens = np.empty(4096, np.uint64)
-    shingles = np.empty(4096, np.uint64)
-    spare = np.empty(4096, np.uint64)
-    starts = np.empty(4 * 4096 + 1, np.int64)
-    filled = 0
+    heads = shingles = spare = tokens
+    starts = np.empty(0, np.int64)
+    kinds = np.empty(0, np.uint8)
     for document in range(len(rows)):
-        row = rows[document]
-        tokens, count = tokenize(data, offsets[row], offsets[row + 1], tables, tokens)
-        if count > len(shingles):
-            shingles = np.empty(2 * count, np.uint64)
-            spare = np.empty(2 * count, np.uint64)
-            starts = np.empty(8 * count + 1, np.int64)
+        start = offsets[rows[document]]
+        end = offsets[rows[document] + 1]
+        if len(capitals):
+            tokens, heads, count = tokenize_with_places(data, start, end, tables, tokens)
+        else:
+            tokens, count = tokenize(data, start, end, tables, tokens)
+        if count > room:
+            room = 2 * count
+            shingles = np.empty(2 * room, np.uint64)  # twice: records of slots
+            spare = np.empty(room + 2 * CONTEXT, np.uint64)
+            starts = np.empty(4 * room + 1, np.int64)
+            kinds = np.empty(room, np.uint8)
+        slot_bounds[document + 1] = slot_bounds[document]
+        if len(capitals) and find_names(data[:end], tokens, heads, count, tables, capitals, kinds):
+            found = find_slots(tokens, kinds, count, spare, shingles)
+            slots = _appended(slots, slot_bounds[document], shingles[:found])
+            slot_bounds[document + 1] += found
         found = shingle(tokens, count, ngram, char_ngram, shingles)
         found = sort_distinct(shingles, found, spare, starts)
-        if filled + found > len(result):
-            larger = np.empty(2 * (filled + found), np.uint64)
-            larger[:filled] = result[:filled]
-            result = larger
-        result[filled : filled + found] = shingles[:found]
-        filled += found
-        bounds[document + 1] = filled
-    return result[:filled].copy(), bounds
+        result = _appended(result, bounds[document], shingles[:found])
+        bounds[document + 1] = bounds[document] + found
+    return result[: bounds[-1]].copy(), bounds, slots[: slot_bounds[-1]].copy(), slot_bounds
+
+
+@compiled
+def _appended(values: Words64, filled: int, more: Words64) -> Words64:
+    """``values`` with ``more`` behind the first ``filled``; a larger copy where room lacks."""
+    size = filled + len(more)
+    if size > len(values):
+        larger = np.empty(2 * size, np.uint64)
+        larger[:filled] = values[:filled]
+        values = larger
+    values[filled:size] = more
+    return values
 
 
 def shingle_sets(
@@ -198,9 +230,23 @@ def shingle_sets(
     """The shingle sets of documents: hashes (uint64, sorted and distinct within each document)
     and bounds (int64, documents + 1); document ``i`` has ``hashes[bounds[i]:bounds[i + 1]]``.
     ``rows`` (int64) are those of the column that are asked for, all if left out."""
+    return shingles_and_slots(text, ngram, char_ngram, rows, names=False)[:2]
+
+
+def shingles_and_slots(
+    text: pa.ChunkedArray | pa.Array,
+    ngram: int,
+    char_ngram: int,
+    rows: Ints | None = None,
+    *,
+    names: bool = True,
+) -> tuple[Words64, Ints, Words64, Ints]:
+    """The same, and the slots of documents (``slots.find_slots``: uint64, sorted and distinct
+    within each document) with bounds of their own; no slots without ``names``."""
     data, offsets = text_buffers(text)
     chosen = every_row(offsets) if rows is None else rows
-    return _sets(data, offsets, chosen, token_tables(), ngram, char_ngram)
+    capitals = capital_table() if names else np.zeros(0, bool)
+    return _sets(data, offsets, chosen, token_tables(), capitals, ngram, char_ngram)
 
 
 @compiled
@@ -230,10 +276,13 @@ def _numbers(shingles: Words64) -> int:
 
 
 @compiled
-def likeness(left: Words64, right: Words64, weight: int) -> tuple[float, float, float]:
-    """Of two shingle sets: the Jaccard index; the lesser of it and the index in which a shingle
-    with a number counts ``weight`` times; and the lesser containment (share of the smaller set that
-    the other holds), counted in both ways. All 0 when a set is empty."""
+def likeness(
+    left: Words64, right: Words64, weight: int, apart: int = 0
+) -> tuple[float, float, float]:
+    """Of two shingle sets: the Jaccard index; the least of it, the index in which a shingle with a
+    number counts ``weight`` times, and the index in which either text has ``apart`` more shingles
+    that the other has not; and the least containment (share of the smaller set that the other
+    holds), counted in the same ways. All 0 when a set is empty."""
     if len(left) == 0 or len(right) == 0:
         return 0.0, 0.0, 0.0
     both, numbers = _shared(left, right)
@@ -241,11 +290,12 @@ def likeness(left: Words64, right: Words64, weight: int) -> tuple[float, float, 
     both_weighted = both + more * numbers
     left_weighted = len(left) + more * _numbers(left)
     right_weighted = len(right) + more * _numbers(right)
-    plain = both / (len(left) + len(right) - both)
+    union = len(left) + len(right) - both
     weighted = both_weighted / (left_weighted + right_weighted - both_weighted)
-    contained = both / min(len(left), len(right))
+    contained = both / (min(len(left), len(right)) + apart)
     contained_weighted = both_weighted / min(left_weighted, right_weighted)
-    return plain, min(plain, weighted), min(contained, contained_weighted)
+    least = min(weighted, both / (union + 2 * apart))
+    return both / union, least, min(contained, contained_weighted)
 
 
 @compiled

@@ -30,6 +30,7 @@ from stages.dedupe.characters import (
 )
 from stages.dedupe.letters import extended, letter_of, mix, word_state
 from stages.dedupe.markup import after_entity, after_tag
+from stages.dedupe.utf8 import code_point, short_code_point
 
 IS_CHARACTER = np.uint64(1)
 IS_NUMBER = np.uint64(2)
@@ -42,19 +43,15 @@ _EXPANDED = np.uint32(EXPANDED)
 _IGNORED = np.uint32(IGNORED)
 _CODE = np.uint32(DIGIT - 1)
 _LENGTH = np.uint32(31)
-_TWO = np.uint64(2)
-_THREE = np.uint64(3)
-_SIX = np.uint64(6)
 _SLACK = 40  # more than the tokens of one character and the last word
 # the head of a token: its first byte, or one that stands for it
-_ALONE = np.uint8(1)
-_DIGIT_ALONE = np.uint8(2)
-_FIRST_DIGIT = np.uint8(ord("0"))
-_FIRST_LETTER = np.uint8(ord("a"))
+_ALONE = np.uint64(1)
+_DIGIT_ALONE = np.uint64(2)
+_FIRST_DIGIT = np.uint64(ord("0"))
+_FIRST_LETTER = np.uint64(ord("a"))
+_ZERO_DIGIT = np.uint8(ord("0"))
 _DIGITS = np.uint8(10)
-_TWO_BYTES = np.uint8(0xC2)  # the least first byte of a character of so many
-_THREE_BYTES = np.uint8(0xE0)
-_FOUR_BYTES = np.uint8(0xF0)
+_PLACE = np.uint64(8)
 _BELOW_FOUR_BYTES = 0x10000
 
 Buffer = TypeVar("Buffer", Bytes, Words64)
@@ -81,8 +78,28 @@ def tokenize(
     Returns the buffer, which is a larger one when the given one was too small, and how many it
     holds.
     """
-    tokens = _with_room(tokens, 0, end - start)
     heads = np.empty((end - start) // 2 + 2 * _SLACK, np.uint8)
+    tokens, _, count = _tokenize(data, start, end, tables, tokens, heads)
+    return tokens, count
+
+
+@compiled
+def tokenize_with_places(
+    data: Bytes, start: int, end: int, tables: Tables, tokens: Words64
+) -> tuple[Words64, Words64, int]:
+    """The same, and where each token begins: its place in ``data`` stands above the low 8 bits
+    (uint64)."""
+    heads = np.empty((end - start) // 2 + 2 * _SLACK, np.uint64)
+    return _tokenize(data, start, end, tables, tokens, heads)
+
+
+@compiled
+def _tokenize(
+    data: Bytes, start: int, end: int, tables: Tables, tokens: Words64, heads: Buffer
+) -> tuple[Words64, Buffer, int]:
+    """Heads are stored with their places behind them; a buffer of bytes takes the head alone, and
+    the compiler leaves out what it would not keep."""
+    tokens = _with_room(tokens, 0, end - start)
     count = 0
     word = _ZERO
     place = start
@@ -102,7 +119,8 @@ def tokenize(
             else:
                 place = after_entity(data, place, end)
             continue
-        code, place = _code_point(data, place, end)
+        above = np.uint64(place) << _PLACE
+        code, place = code_point(data, place, end)
         pieces = np.int64(1)
         offset = np.int64(0)
         if code < TABLE_SIZE:
@@ -125,7 +143,7 @@ def tokenize(
             letter = letter_of(entry)
             if entry > _IGNORED and entry < _CHARACTER:
                 if word == _ZERO:
-                    heads[count] = _FIRST_DIGIT if letter & _ONE else _FIRST_LETTER
+                    heads[count] = above | (_FIRST_DIGIT if letter & _ONE else _FIRST_LETTER)
                 word = extended(word, letter)
                 continue
             if word != _ZERO:
@@ -134,22 +152,22 @@ def tokenize(
                 word = _ZERO
             if entry >= _CHARACTER:
                 tokens[count] = letter
-                heads[count] = _DIGIT_ALONE if letter & _ONE else _ALONE
+                heads[count] = above | (_DIGIT_ALONE if letter & _ONE else _ALONE)
                 count += 1
     if word != _ZERO:
         tokens[count] = word
         count += 1
     _finish(tokens, heads, count)
-    return tokens, count
+    return tokens, heads, count
 
 
 @compiled
-def _finish(tokens: Words64, heads: Bytes, count: int) -> None:
+def _finish(tokens: Words64, heads: Buffer, count: int) -> None:
     """Mixes the states of tokens, and flags them by their heads: in vector instructions."""
     for index in range(count):
-        head = heads[index]
-        alone = np.uint64(head <= _DIGIT_ALONE)
-        number = np.uint64((head - _FIRST_DIGIT < _DIGITS) | (head == _DIGIT_ALONE))
+        head = np.uint8(heads[index])
+        alone = np.uint64(head <= np.uint8(2))
+        number = np.uint64((np.uint8(head - _ZERO_DIGIT) < _DIGITS) | (head == np.uint8(2)))
         flags = alone | number << _ONE
         tokens[index] = (mix((tokens[index] & _BITS) | flags) & _BITS) | flags
 
@@ -161,7 +179,7 @@ def _scan(
     end: int,
     tables: Tables,
     tokens: Words64,
-    heads: Bytes,
+    heads: Buffer,
     count: int,
     word: np.uint64,
 ) -> tuple[int, int, np.uint64]:
@@ -180,14 +198,15 @@ def _scan(
             letter = tables.ascii[byte]
             if letter == _STOP:
                 break
-            written, word = _take(tokens, heads, written, word, letter, byte)
+            head = np.uint64(byte) | place << _PLACE
+            written, word = _take(tokens, heads, written, word, letter, head)
             place += _ONE
         while place < stop:
-            code, behind = _short_code_point(data, place, stop)
+            code, behind = short_code_point(data, place, stop)
             letter = tables.letters[code]
             if letter == _STOP:
                 break
-            head = _FIRST_DIGIT if letter & _ONE else _FIRST_LETTER
+            head = (_FIRST_DIGIT if letter & _ONE else _FIRST_LETTER) | place << _PLACE
             written, word = _take(tokens, heads, written, word, letter, head)
             place = behind
         if place == begun:
@@ -198,11 +217,11 @@ def _scan(
 @compiled
 def _take(
     tokens: Words64,
-    heads: Bytes,
+    heads: Buffer,
     written: np.uint64,
     word: np.uint64,
     letter: np.uint64,
-    head: np.uint8,
+    head: np.uint64,
 ) -> tuple[np.uint64, np.uint64]:
     """One letter or separator, without a branch: the state is written at every one, and counted
     where a word ends. A head is written where a word begins, and behind that place otherwise."""
@@ -215,27 +234,6 @@ def _take(
 
 
 @compiled
-def _short_code_point(
-    data: Bytes, place: np.uint64, stop: np.uint64
-) -> tuple[np.uint64, np.uint64]:
-    """The code point of two or three bytes at ``place``, and where the next begins; 60, which
-    stops, if there is none."""
-    byte = data[place]
-    if byte >= _TWO_BYTES and byte < _THREE_BYTES and place + _ONE < stop:
-        code = (np.uint64(byte & np.uint8(31)) << _SIX) | _tail(data, place + _ONE)
-        return code, place + _TWO
-    if byte >= _THREE_BYTES and byte < _FOUR_BYTES and place + _TWO < stop:
-        high = (np.uint64(byte & np.uint8(15)) << _SIX) | _tail(data, place + _ONE)
-        return high << _SIX | _tail(data, place + _TWO), place + _THREE
-    return np.uint64(60), place
-
-
-@compiled
-def _tail(data: Bytes, place: np.uint64) -> np.uint64:
-    return np.uint64(data[place] & np.uint8(63))
-
-
-@compiled
 def _with_room(buffer: Buffer, count: int, left: int) -> Buffer:
     """The buffer, or a larger copy, with room behind ``count`` tokens for those of ``left`` bytes:
     at most one in two bytes, but for a character that expands, which asks anew."""
@@ -244,31 +242,6 @@ def _with_room(buffer: Buffer, count: int, left: int) -> Buffer:
     larger = np.empty(count + left + 2 * _SLACK, buffer.dtype)
     larger[: count + 1] = buffer[: count + 1]
     return larger
-
-
-@compiled
-def _code_point(data: Bytes, place: int, end: int) -> tuple[int, int]:
-    """The code point of the bytes (not ASCII) at ``place``, and where the next begins."""
-    byte = data[place]
-    if byte >= 240 and place + 3 < end:
-        code = (
-            (_low(byte, 7) << 18)
-            | (_low(data[place + 1], 63) << 12)
-            | (_low(data[place + 2], 63) << 6)
-            | _low(data[place + 3], 63)
-        )
-        return code, place + 4
-    if byte >= 224 and place + 2 < end:
-        code = (_low(byte, 15) << 12) | (_low(data[place + 1], 63) << 6) | _low(data[place + 2], 63)
-        return code, place + 3
-    if place + 1 < end:
-        return (_low(byte, 31) << 6) | _low(data[place + 1], 63), place + 2
-    return 0, place + 1
-
-
-@compiled
-def _low(byte: int, mask: int) -> int:
-    return byte & mask
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,8 @@ from stages.dedupe.candidates import distinct_pairs
 from stages.dedupe.exchange import quantiles, within_range
 from stages.dedupe.listing import outputs_of
 from stages.dedupe.ranking import Ranking
-from stages.dedupe.shingles import likeness, shingle_sets
+from stages.dedupe.shingles import likeness, shingles_and_slots
+from stages.dedupe.slots import differing_slots
 from stages.dedupe.stored import load, save
 from stages.dedupe.texts import texts_of_rows
 
@@ -24,10 +25,11 @@ _GATHERED_SHINGLES = 32 << 20
 
 
 def write_shingles(run: TaskRun) -> Json:
-    """The shingle sets of a part's documents that are in a candidate pair.
+    """The shingle sets of a part's documents that are in a candidate pair, and their slots where
+    ``names`` count.
 
     Writes ``index.npy`` (int64, rising), ``bounds.npy`` (int64, documents + 1) and
-    ``shingles.npy`` (uint64).
+    ``shingles.npy`` (uint64); ``slot_bounds.npy`` and ``slots.npy`` of the same types.
     """
     arguments = run.arguments
     offsets = Ranking.open(run.store, arguments["ranking"]).offsets
@@ -39,16 +41,25 @@ def write_shingles(run: TaskRun) -> Json:
     index = np.unique(np.concatenate(wanted)) - first
     shingles: list[Words64] = [np.zeros(0, np.uint64)]
     sizes: list[Ints] = [np.zeros(1, np.int64)]
+    slots: list[Words64] = [np.zeros(0, np.uint64)]
+    slot_sizes: list[Ints] = [np.zeros(1, np.int64)]
+    settings = arguments["ngram"], arguments["char_ngram"]
     if len(index):
         view = arguments["view"]
         rows = living_rows(run.store, view["documents"], view["verdicts"])[index]
         for text, chosen in texts_of_rows(run.store, view, rows):
-            found, bounds = shingle_sets(text, arguments["ngram"], arguments["char_ngram"], chosen)
-            shingles.append(found)
+            some, bounds, others, other_bounds = shingles_and_slots(
+                text, *settings, chosen, names=arguments["names"]
+            )
+            shingles.append(some)
             sizes.append(np.diff(bounds))
+            slots.append(others)
+            slot_sizes.append(np.diff(other_bounds))
     save(run.output / "index.npy", index)
     save(run.output / "bounds.npy", np.cumsum(np.concatenate(sizes)))
     save(run.output / "shingles.npy", np.concatenate(shingles))
+    save(run.output / "slot_bounds.npy", np.cumsum(np.concatenate(slot_sizes)))
+    save(run.output / "slots.npy", np.concatenate(slots))
     return {"documents": len(index), "shingles": sum(map(len, shingles))}
 
 
@@ -94,9 +105,12 @@ def _compared(run: TaskRun, ranking: Ranking, left: Ints, right: Ints) -> tuple[
     earlier = left < arguments["earlier"]
     similarity = np.empty(len(left), np.float32)
     alike = np.empty(len(left), bool)
-    sets = _ShingleFiles(outputs_of(run, "shingles"), ranking)
+    folders = outputs_of(run, "shingles")
+    sets = _SetFiles(folders, ranking, "shingles", "bounds")
+    slots = _SetFiles(folders, ranking, "slots", "slot_bounds")
     here = np.flatnonzero(~earlier)
-    plain, least, contained = _likenesses(sets, left[here], right[here], arguments["number_weight"])
+    weights = arguments["number_weight"], arguments["slot_weight"]
+    plain, least, contained = _likenesses(sets, slots, left[here], right[here], *weights)
     similarity[here] = plain
     alike[here] = least >= np.float32(arguments["min_jaccard"])
     if arguments["min_containment"] is not None:
@@ -109,29 +123,32 @@ def _compared(run: TaskRun, ranking: Ranking, left: Ints, right: Ints) -> tuple[
     return similarity, alike
 
 
-class _ShingleFiles:
-    """The shingle sets of all parts, memory-mapped as they are needed, gathered by rank."""
+class _SetFiles:
+    """The shingle sets (or slots) of all parts, memory-mapped as they are needed, gathered by
+    rank; ``values`` and ``bounds`` are the names of their files."""
 
-    def __init__(self, folders: Sequence[Path], ranking: Ranking) -> None:
+    def __init__(self, folders: Sequence[Path], ranking: Ranking, values: str, bounds: str) -> None:
         self.folders = folders
         self.ranking = ranking
+        self.values = f"{values}.npy"
+        self.bounds = f"{bounds}.npy"
 
     def sizes(self, ranks: Ints) -> Ints:
-        """Number of shingles of documents (int64)."""
+        """Number of values of documents (int64)."""
         sizes = np.zeros(len(ranks), np.int64)
         for folder, rows, places in self._places(ranks):
-            bounds = load(folder / "bounds.npy")
+            bounds = load(folder / self.bounds)
             sizes[rows] = bounds[places + 1] - bounds[places]
         return sizes
 
     def gather(self, ranks: Ints, starts: Ints) -> Words64:
-        """Shingles of documents one after the other; document i at ``starts[i]:starts[i + 1]``."""
+        """Values of documents one after the other; document i at ``starts[i]:starts[i + 1]``."""
         gathered = np.empty(starts[-1], np.uint64)
         for folder, rows, places in self._places(ranks):
-            bounds, shingles = load(folder / "bounds.npy"), load(folder / "shingles.npy")
+            bounds, values = load(folder / self.bounds), load(folder / self.values)
             begins = bounds[places]
-            shingles.check_runs(begins, bounds[places + 1])
-            _copy_sets(shingles.array, begins, gathered, starts, rows)
+            values.check_runs(begins, bounds[places + 1])
+            _copy_sets(values.array, begins, gathered, starts, rows)
         return gathered
 
     def _places(self, ranks: Ints) -> list[tuple[Path, Ints, Ints]]:
@@ -172,43 +189,58 @@ def _by_part(ranking: Ranking, ranks: Ints) -> list[tuple[int, Ints, Ints]]:
 
 
 @compiled
-def _copy_sets(
-    shingles: Words64, begins: Ints, gathered: Words64, starts: Ints, rows: Ints
-) -> None:
+def _copy_sets(values: Words64, begins: Ints, gathered: Words64, starts: Ints, rows: Ints) -> None:
     for item in range(len(rows)):
         begin = begins[item]
         start = starts[rows[item]]
         for offset in range(starts[rows[item] + 1] - start):
-            gathered[start + offset] = shingles[begin + offset]
+            gathered[start + offset] = values[begin + offset]
 
 
 @compiled
-def _compare(gathered: Words64, starts: Ints, left: Ints, right: Ints, weight: int) -> Floats:
+def _compare(
+    shingles: Words64,
+    starts: Ints,
+    slots: Words64,
+    slot_starts: Ints,
+    left: Ints,
+    right: Ints,
+    number_weight: int,
+    slot_weight: int,
+) -> Floats:
     result = np.empty((3, len(left)), np.float32)
     for pair in range(len(left)):
-        a = gathered[starts[left[pair]] : starts[left[pair] + 1]]
-        b = gathered[starts[right[pair]] : starts[right[pair] + 1]]
-        result[0, pair], result[1, pair], result[2, pair] = likeness(a, b, weight)
+        a = shingles[starts[left[pair]] : starts[left[pair] + 1]]
+        b = shingles[starts[right[pair]] : starts[right[pair] + 1]]
+        c = slots[slot_starts[left[pair]] : slot_starts[left[pair] + 1]]
+        d = slots[slot_starts[right[pair]] : slot_starts[right[pair] + 1]]
+        apart = slot_weight * differing_slots(c, d)
+        found = likeness(a, b, number_weight, apart)
+        result[0, pair], result[1, pair], result[2, pair] = found
     return result
 
 
-def _likenesses(sets: _ShingleFiles, left: Ints, right: Ints, weight: int) -> Floats:
+def _likenesses(
+    sets: _SetFiles, slots: _SetFiles, left: Ints, right: Ints, *weights: int
+) -> Floats:
     """``likeness`` of each pair (float32, 3 x pairs), a few at a time so that memory is bounded."""
     result = np.empty((3, len(left)), np.float32)
     if len(left) == 0:
         return result
     ranks, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
-    sizes = sets.sizes(ranks)
-    loads = sizes[inverse[: len(left)]] + sizes[inverse[len(left) :]]
+    sizes, slot_sizes = sets.sizes(ranks), slots.sizes(ranks)
+    loads = (sizes + slot_sizes)[inverse].reshape(2, -1).sum(axis=0)
     groups = (np.cumsum(loads) - loads) // _GATHERED_SHINGLES
     cuts = np.flatnonzero(np.diff(groups)) + 1
     for begin, end in zip(np.append(0, cuts), np.append(cuts, len(left)), strict=True):
         here = slice(begin, end)
         some, inner = np.unique(np.concatenate([left[here], right[here]]), return_inverse=True)
-        starts = np.append(0, np.cumsum(sizes[np.searchsorted(ranks, some)]))
-        gathered = sets.gather(some, starts)
+        places = np.searchsorted(ranks, some)
+        starts = np.append(0, np.cumsum(sizes[places]))
+        slot_starts = np.append(0, np.cumsum(slot_sizes[places]))
+        gathered = sets.gather(some, starts), starts, slots.gather(some, slot_starts), slot_starts
         half = end - begin
-        result[:, here] = _compare(gathered, starts, inner[:half], inner[half:], weight)
+        result[:, here] = _compare(*gathered, inner[:half], inner[half:], *weights)
     return result
 
 

@@ -81,20 +81,6 @@ PROBLEMS = (
     "The sum of two numbers is {} and one of them is {} larger than {} times the other. What are"
     " the two numbers?",
 )
-MIT = (
-    "MIT License\n\nCopyright (c) {year} {holder}\n\nPermission is hereby granted, free of charge,"
-    " to any person obtaining a copy of this software and associated documentation files (the"
-    ' "Software"), to deal in the Software without restriction, including without limitation the'
-    " rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of"
-    " the Software, and to permit persons to whom the Software is furnished to do so, subject to"
-    " the following conditions:\n\nThe above copyright notice and this permission notice shall be"
-    " included in all copies or substantial portions of the Software.\n\nTHE SOFTWARE IS PROVIDED"
-    ' "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE'
-    " WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO"
-    " EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER"
-    " LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN"
-    " CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.\n"
-)
 
 
 def weather(count: int, seed: int = 1) -> list[str]:
@@ -159,16 +145,6 @@ def renumbered(questions: Sequence[str], count: int, seed: int = 1) -> list[str]
     found: set[str] = set()
     while len(found) < count:
         found.add(_NUMBER.sub(another, chosen[len(found) % len(chosen)]))
-    return sorted(found)
-
-
-def licences(count: int, seed: int = 1) -> list[str]:
-    """The MIT licence (170 words) of one year, with other holders."""
-    rng = random.Random(seed)
-    found: set[str] = set()
-    while len(found) < count:
-        holder = f"{rng.choice(FIRST)} {rng.choice(FIRST)} {rng.choice(LAST)}"
-        found.add(MIT.format(year=2024, holder=holder))
     return sorted(found)
 
 

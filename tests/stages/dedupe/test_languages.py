@@ -16,14 +16,15 @@ from stages.dedupe.arrays import Words64
 from stages.dedupe.minhash import collision_probability
 from stages.dedupe.near import NearDedupe
 from stages.dedupe.near_config import NearDedupeConfig
-from stages.dedupe.shingles import jaccard, likeness, shingle_sets
+from stages.dedupe.shingles import jaccard, likeness, shingle_sets, shingles_and_slots
+from stages.dedupe.slots import differing_slots
 from tests.stages.dedupe import oracle
 from tests.stages.dedupe.driver import Text, run_stage
 from tests.stages.dedupe.languages import DRESSES, KINDS, Language, edited, read_languages
 from tests.stages.dedupe.recall import planted, resolved, too_few
 
 SURELY_ALIKE = 0.8
-"""A likeness, with numbers weighed too, above `min_jaccard` by so much that the pair counts."""
+"""A likeness, weighed too, above `min_jaccard` by so much that the pair counts."""
 
 
 def spelled(first: int, last: int, length: int, space: str, number: int) -> str:
@@ -93,9 +94,11 @@ def test_edited_copies_of_real_texts_are_found_and_nothing_else(
     pairs, chances = [], []
     for one, other in zip(left, right, strict=True):
         both = pa.array([one.text, other.text], pa.large_string())
-        values, bounds = shingle_sets(both, config.ngram, config.char_ngram)
+        values, bounds, slots, ends = shingles_and_slots(both, config.ngram, config.char_ngram)
         sets = values[: bounds[1]], values[bounds[1] :]
-        if likeness(*sets, config.number_weight)[1] >= SURELY_ALIKE:
+        names = differing_slots(slots[: ends[1]], slots[ends[1] :])
+        apart = names * (config.name_weight - 1) * config.ngram
+        if likeness(*sets, config.number_weight, apart)[1] >= SURELY_ALIKE:
             pairs.append((one.id, other.id))
             similarity = oracle.jaccard(one.text, other.text)
             chances.append(collision_probability(similarity, *config.shape))
