@@ -32,6 +32,7 @@ _SHORT = 3
 
 _PLACE = np.uint64(8)
 _ZERO = np.uint64(0)
+_FIRST_LETTER = np.uint64(ord("a"))
 _AT = 64
 _STOP = 46
 
@@ -57,6 +58,8 @@ def find_names(
             kinds[index] = NUMBER if token & IS_NUMBER else ORDINARY
             continue
         byte = heads[index] & np.uint64(255)
+        if byte > _FIRST_LETTER:  # which itself stands for all beyond ASCII, too
+            continue
         place = _place(data, heads, index)
         if data[place] < 128:
             if byte < 65 or byte > 90:
