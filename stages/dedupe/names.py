@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Flags, Words64
+from stages.dedupe.arrays import Bytes, Flags, Ints, Words64
 from stages.dedupe.characters import IGNORED, TABLE_SIZE
-from stages.dedupe.tokens import IS_CHARACTER, IS_NUMBER, Tables
+from stages.dedupe.tokens import IS_NUMBER, Tables
 from stages.dedupe.utf8 import code_point
 
 ORDINARY = np.uint8(0)
@@ -30,10 +30,16 @@ _LINKS = 2
 _SHORT = 3
 """Characters of a word with a capital whose full stop ends no sentence: `J.`, `Dr.`, `Inc.`"""
 
+_STRETCH = 1024
 _PLACE = np.uint64(8)
+_HEAD = np.uint64(255)
+_BEYOND_ASCII = np.uint64(128)
+_FIRST_CAPITAL = np.uint64(ord("A"))
+_CAPITALS = np.uint64(26)
 _ZERO = np.uint64(0)
-_FIRST_LETTER = np.uint64(ord("a"))
 _AT = 64
+_SPACE = 32
+_LINE_END = 10
 _STOP = 46
 
 
@@ -46,56 +52,76 @@ def find_names(
     tables: Tables,
     capitals: Flags,
     kinds: Bytes,
+    listed: Ints,
 ) -> int:
     """Writes ``ORDINARY``, ``NAME`` or ``NUMBER`` for each of ``count`` tokens into ``kinds``
-    (uint8); returns how many are names. ``data`` ends where the text does; ``tokens`` and
-    ``heads`` are as from ``tokenize_with_places``."""
-    capitalised = 0
-    for index in range(count):
-        kinds[index] = ORDINARY
-        token = tokens[index]
-        if token & (IS_NUMBER | IS_CHARACTER):
-            kinds[index] = NUMBER if token & IS_NUMBER else ORDINARY
-            continue
-        byte = heads[index] & np.uint64(255)
-        if byte > _FIRST_LETTER:  # which itself stands for all beyond ASCII, too
-            continue
-        place = _place(data, heads, index)
-        if data[place] < 128:
-            if byte < 65 or byte > 90:
-                continue
-        elif not _is_capital(data, place, capitals):
-            continue
-        capitalised += 1
-        if _is_capital(data, _behind(data, place), capitals):
-            kinds[index] = _LOUD
-        elif index == 0:
-            kinds[index] = _FIRST
-        else:
-            before = _place(data, heads, index - 1)
-            kinds[index] = NAME
-            if _begins_sentence(data, before, place, tables, capitals):
-                kinds[index] = _FIRST
-    if capitalised == 0:
-        return 0
-    _settle_loud(kinds, count)
-    if _has_at(data, _place(data, heads, 0)):
-        _find_addresses(data, heads, count, kinds)
-    for index in range(count - 1, -1, -1):  # `Ada Lovelace` at the beginning of a sentence
-        if kinds[index] == _FIRST:
-            named = index + 1 < count and kinds[index + 1] == NAME
-            kinds[index] = NAME if named else ORDINARY
-    _link(data, heads, count, kinds)
+    (uint8); returns 0 where none is a name. ``data`` ends where the text does; ``tokens`` and
+    ``heads`` are as from ``tokenize_with_places``; ``listed`` (int64, room for ``count``) is
+    scratch.
+
+    All tokens are passed over once, without a branch. The rest looks at those listed there."""
     found = 0
     for index in range(count):
-        found += kinds[index] == NAME
+        kinds[index] = tokens[index] & IS_NUMBER
+        listed[found] = index
+        byte = heads[index] & _HEAD
+        found += bool((byte >= _BEYOND_ASCII) | (byte - _FIRST_CAPITAL < _CAPITALS))
+    found = _find_capitals(data, heads, tables, capitals, kinds, listed[:found])
+    if found == 0:
+        return 0
+    _settle_loud(kinds, listed[:found])
+    if _find_addresses(data, heads[:count], kinds):
+        found = 0
+        for index in range(count):
+            listed[found] = index
+            found += bool((kinds[index] == NAME) | (kinds[index] == _FIRST))
+    return _settle_names(data, heads, count, kinds, listed[:found])
+
+
+@compiled
+def _find_capitals(
+    data: Bytes, heads: Words64, tables: Tables, capitals: Flags, kinds: Bytes, listed: Ints
+) -> int:
+    """Says of each listed word that has a capital whether it is ``NAME``, ``_FIRST`` or ``_LOUD``,
+    and lists no others; returns how many."""
+    start = _place(heads, 0)
+    found = 0
+    for index in listed:
+        place = _place(heads, index)
+        if place + 1 < len(data) and data[place] < 128 and data[place + 1] < 128:
+            loud = 65 <= data[place + 1] <= 90
+        elif _is_capital(data, place, capitals):
+            loud = _is_capital(data, _behind(data, place), capitals)
+        else:
+            continue
+        listed[found] = index
+        found += 1
+        kinds[index] = _LOUD if loud else NAME
+        if loud or _is_within(data, start, place):
+            continue
+        if index == 0 or data[place - 1] == _LINE_END:
+            kinds[index] = _FIRST
+        else:
+            before = _place(heads, index - 1)
+            first = _begins_sentence(data, before, place, tables, capitals)
+            kinds[index] = _FIRST if first else NAME
     return found
 
 
 @compiled
-def _place(data: Bytes, heads: Words64, index: int) -> int:
+def _is_within(data: Bytes, start: int, place: int) -> bool:
+    """Whether a space alone stands between a word and an ASCII letter before: often so."""
+    if place < start + 2 or data[place - 1] != _SPACE:
+        return False
+    byte = data[place - 2]
+    return bool(_is_inside(byte) and byte < 128)
+
+
+@compiled
+def _place(heads: Words64, index: int) -> int:
     """Where a token begins."""
-    return len(data[: heads[index] >> _PLACE])
+    place: int = heads.view(np.int64)[index] >> 8
+    return place
 
 
 @compiled
@@ -142,8 +168,9 @@ def _begins_sentence(data: Bytes, before: int, place: int, tables: Tables, capit
         elif tables.ascii[byte] != _ZERO:
             break
         at -= 1
-    short = _length(data, before, at + 1) <= _SHORT
-    return stop and not (short and _is_capital(data, before, capitals))
+    if not stop:
+        return False
+    return _length(data, before, at + 1) > _SHORT or not _is_capital(data, before, capitals)
 
 
 @compiled
@@ -167,58 +194,67 @@ def _ends_sentence(code: int) -> bool:
 
 
 @compiled
-def _settle_loud(kinds: Bytes, count: int) -> None:
+def _settle_loud(kinds: Bytes, listed: Ints) -> None:
     """Words in capitals are names where few stand in a row, numbers not counted."""
     start = 0
-    while start < count:
-        if kinds[start] != _LOUD:
+    while start < len(listed):
+        if kinds[listed[start]] != _LOUD:
             start += 1
             continue
-        end = start
-        loud = 0
-        last = start
-        while end < count and (kinds[end] == _LOUD or kinds[end] == NUMBER):
-            if kinds[end] == _LOUD:
-                loud += 1
-                last = end
+        end = start + 1
+        while end < len(listed) and kinds[listed[end]] == _LOUD:
+            if np.any(kinds[listed[end - 1] + 1 : listed[end]] != NUMBER):
+                break
             end += 1
-        for index in range(start, last + 1):
-            if kinds[index] == _LOUD:
-                kinds[index] = NAME if loud <= _LONGEST_LOUD else ORDINARY
+        for index in listed[start:end]:
+            kinds[index] = NAME if end - start <= _LONGEST_LOUD else ORDINARY
         start = end
 
 
 @compiled
-def _has_at(data: Bytes, start: int) -> bool:
-    found = 0
-    for byte in data[start:]:
-        found += byte == _AT
-    return found > 0
+def _find_addresses(data: Bytes, heads: Words64, kinds: Bytes) -> bool:
+    """All parts of an e-mail address are names; whether there is any."""
+    found = False
+    start = _place(heads, 0)
+    while start < len(data):
+        end = min(len(data), start + _STRETCH)
+        signs = np.uint8(0)
+        for byte in data[start:end]:
+            signs |= np.uint8(byte == _AT)
+        for place in range(start, end if signs else start):
+            if data[place] == _AT:
+                behind = np.uint64(place + 1) << _PLACE
+                index = max(1, int(np.searchsorted(heads, behind)))
+                while index < len(heads) and heads[index] - behind <= _HEAD:  # `½` is two
+                    found |= _find_address(data, heads, index, kinds)
+                    index += 1
+        start = end
+    return found
 
 
 @compiled
-def _find_addresses(data: Bytes, heads: Words64, count: int, kinds: Bytes) -> None:
-    """All parts of an e-mail address are names."""
-    for index in range(1, count):
-        if not _is_joined(data, heads, index, True):
-            continue
-        kinds[index] = NAME
-        kinds[index - 1] = NAME
-        first = index - 1
-        while first > 0 and _is_joined(data, heads, first, False):
-            first -= 1
-            kinds[first] = NAME
-        last = index + 1
-        while last < count and _is_joined(data, heads, last, False):
-            kinds[last] = NAME
-            last += 1
+def _find_address(data: Bytes, heads: Words64, index: int, kinds: Bytes) -> bool:
+    """The parts of the address of which that at ``index`` may stand behind `@`."""
+    if not _is_joined(data, heads, index, True):
+        return False
+    kinds[index] = NAME
+    kinds[index - 1] = NAME
+    first = index - 1
+    while first > 0 and _is_joined(data, heads, first, False):
+        first -= 1
+        kinds[first] = NAME
+    last = index + 1
+    while last < len(heads) and _is_joined(data, heads, last, False):
+        kinds[last] = NAME
+        last += 1
+    return True
 
 
 @compiled
 def _is_joined(data: Bytes, heads: Words64, index: int, by_at: bool) -> bool:
     """Whether `@` (else `.`, `-`, `_` or `+`) alone parts a word from the one before."""
-    place = _place(data, heads, index)
-    if place < 2 + _place(data, heads, 0):
+    place = _place(heads, index)
+    if place < 2 + _place(heads, 0):
         return False
     byte = data[place - 1]
     if by_at:
@@ -232,21 +268,31 @@ def _is_inside(byte: np.uint8) -> bool:
 
 
 @compiled
-def _link(data: Bytes, heads: Words64, count: int, kinds: Bytes) -> None:
-    """Short words between two names belong to them: `the University of the Arts`."""
-    last = -1  # the name before
-    for index in range(count):
-        if kinds[index] == NAME:
-            if last >= 0 and 0 < index - last - 1 <= _LINKS:
-                kinds[last + 1 : index] = NAME
-            last = index
-        elif last >= 0 and not (
-            kinds[index] == ORDINARY
-            and index + 1 < count
-            and _length(data, _place(data, heads, index), _place(data, heads, index + 1))
-            <= _LONGEST_LINK
-        ):
-            last = -1
+def _settle_names(data: Bytes, heads: Words64, count: int, kinds: Bytes, listed: Ints) -> int:
+    """What begins a sentence is a name before another one, `Ada Lovelace`; and so are short words
+    between two: `the University of the Arts`. Returns how many of ``listed`` are names."""
+    found = 0
+    behind = count + _LINKS + 1  # the name behind
+    for index in listed[::-1]:
+        kind = kinds[index]
+        if kind == _FIRST:
+            kind = kinds[index] = NAME if index + 1 == behind else ORDINARY
+        if kind != NAME:
+            continue
+        if 1 < behind - index <= _LINKS + 1:
+            _link(data, heads, index, behind, kinds)
+        behind = index
+        found += 1
+    return found
+
+
+@compiled
+def _link(data: Bytes, heads: Words64, index: int, behind: int, kinds: Bytes) -> None:
+    for word in range(index + 1, behind):
+        length = _length(data, _place(heads, word), _place(heads, word + 1))
+        if kinds[word] != ORDINARY or length > _LONGEST_LINK:
+            return
+    kinds[index + 1 : behind] = NAME
 
 
 @compiled

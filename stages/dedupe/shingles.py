@@ -196,13 +196,16 @@ def _sets(
             tokens, count = tokenize(data, start, end, tables, tokens)
         if count > room:
             room = 2 * count
-            shingles = np.empty(2 * room, np.uint64)  # twice: records of slots
+            shingles = np.empty(room, np.uint64)
             spare = np.empty(room + 2 * CONTEXT, np.uint64)
             starts = np.empty(4 * room + 1, np.int64)
             kinds = np.empty(room, np.uint8)
         slot_bounds[document + 1] = slot_bounds[document]
-        if len(capitals) and find_names(data[:end], tokens, heads, count, tables, capitals, kinds):
-            found = find_slots(tokens, kinds, count, spare, shingles)
+        if len(capitals) and find_names(
+            data[:end], tokens, heads, count, tables, capitals, kinds, starts
+        ):
+            found = find_slots(tokens, kinds, count, spare, starts, shingles)
+            found = sort_distinct(shingles, found, spare, starts)
             slots = _appended(slots, slot_bounds[document], shingles[:found])
             slot_bounds[document + 1] += found
         found = shingle(tokens, count, ngram, char_ngram, shingles)

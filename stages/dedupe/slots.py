@@ -4,9 +4,9 @@ Without its names and numbers a text is a frame of ordinary words. A slot is a p
 them where names stood. It is known by the words of the frame around it, so that two texts of one
 template have the same slots, and a text with an edited sentence has others there.
 
-What stands in a slot is known by its words and by its pairs of words in a row, so that it can be
-told whether a name is in place of another (`Ada King` and `Ada Boris King` too, since `Ada King`
-is no pair of the second), or whether one text has some more around it (`By Ada King`).
+A text may have one slot several times, as lists do. Two texts differ there when each has a name
+that the other has not, all words of it in a row: `Ada King` and `Boris Ada King` are two names. A
+list that lacks some names of another has none in their place.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compile import compiled
-from stages.dedupe.arrays import Bytes, Words64
+from stages.dedupe.arrays import Bytes, Ints, Words64
 from stages.dedupe.letters import mix
 from stages.dedupe.names import NAME, ORDINARY
 
@@ -32,45 +32,44 @@ _ABOVE = np.uint64(40)
 
 
 @compiled
-def find_slots(tokens: Words64, kinds: Bytes, count: int, frame: Words64, records: Words64) -> int:
-    """Records (uint64, sorted and distinct) of what a text's slots hold: the high 40 bits are a
-    hash of the words around a slot, the low 24 one of a word in it, or of two that stand there one
-    behind the other. Returns how many; none where the frame is shorter than ``CONTEXT``.
+def find_slots(
+    tokens: Words64, kinds: Bytes, count: int, frame: Words64, listed: Ints, records: Words64
+) -> int:
+    """Records (uint64, in the order of the text) of what a text's slots hold: the high 40 bits are
+    a hash of the words around a slot, the low 24 one of the name in it. Returns how many; none
+    where the frame is shorter than ``CONTEXT``.
 
     ``kinds`` are as from ``find_names``; ``frame`` (uint64) has room for ``count`` and twice
-    ``CONTEXT``, ``records`` (uint64) for twice ``count``."""
-    words = CONTEXT  # words of the frame so far; before the first stand zeros
+    ``CONTEXT``, ``records`` (uint64) for ``count``; ``listed`` (int64, twice ``count``) is
+    scratch."""
+    behind = listed[count:]  # for each name, the place in the frame of the next word
+    words = CONTEXT  # of the frame so far; before the first stand zeros
     frame[:CONTEXT] = _ZERO
+    names = 0
     for index in range(count):
-        if kinds[index] == ORDINARY:
-            frame[words] = tokens[index]
-            words += 1
+        frame[words] = tokens[index]
+        listed[names] = index
+        behind[names] = words
+        words += kinds[index] == ORDINARY
+        names += kinds[index] == NAME
     if words < 2 * CONTEXT:
         return 0
     frame[words : words + CONTEXT] = _ZERO
-    behind = CONTEXT  # place in the frame of the next word
     found = 0
-    length = 0  # of the name so far
-    before = _ZERO
-    for index in range(count + 1):
-        if index < count and kinds[index] == NAME:
-            token = tokens[index]
-            # over the records of a name that turns out to be too long the next one is written
-            records[found + 2 * length] = mix(token) >> _ABOVE
-            records[found + 2 * length + 1] = mix(before * _BASE + token) >> _ABOVE
-            length += 1
-            before = token
-        elif index == count or kinds[index] == ORDINARY:
-            if 0 < length <= LONGEST:
-                around = mix(_hashed(frame[behind - CONTEXT : behind + CONTEXT]))
-                records[found + 1] = records[found]  # the first word has none before it
-                for place in range(found, found + 2 * length):
-                    records[place] |= around >> _FILLING << _FILLING
-                found += 2 * length
-            length = 0
-            before = _ZERO
-            behind += 1
-    return _sorted_distinct(records, found)
+    start = 0
+    while start < names:
+        place = behind[start]
+        name = _ZERO
+        end = start
+        while end < names and behind[end] == place:
+            name = (name + _ONE) * _BASE + tokens[listed[end]]
+            end += 1
+        if end - start <= LONGEST:
+            around = mix(_hashed(frame[place - CONTEXT : place + CONTEXT]))
+            records[found] = around >> _FILLING << _FILLING | mix(name) >> _ABOVE
+            found += 1
+        start = end
+    return found
 
 
 @compiled
@@ -82,20 +81,9 @@ def _hashed(words: Words64) -> np.uint64:
 
 
 @compiled
-def _sorted_distinct(records: Words64, found: int) -> int:
-    records[:found] = np.sort(records[:found])
-    left = min(found, 1)
-    for index in range(1, found):
-        if records[index] != records[left - 1]:
-            records[left] = records[index]
-            left += 1
-    return left
-
-
-@compiled
 def differing_slots(left: Words64, right: Words64) -> int:
-    """In how many slots of two texts either has a name, or two in a row, that the other has not
-    there. Where one text merely has more than the other, nothing is in the place of another."""
+    """In how many slots of two texts (sorted and distinct records) either has a name that the other
+    has not there."""
     i = 0
     j = 0
     differing = 0

@@ -101,7 +101,6 @@ TRADES = (
     "Textiles", "Publishing", "Biotech", "Optics", "Foods", "Energy", "Marine", "Design", "Media",
 )  # fmt: skip
 FORMS = ("Inc.", "Ltd", "GmbH", "LLC", "Corporation", "S.A.", "Pty Ltd", "and Sons", "AB", "Group")
-MIDDLE = ("Anselm", "Beatrix", "Caspian", "Delphine", "Evander", "Florian", "Gwendolyn", "Hedwig")
 PLACES = (
     "Aarhus", "Bologna", "Cork", "Dresden", "Exeter", "Fresno", "Ghent", "Haifa", "Izmir", "Jena",
     "Kyoto", "Leeds", "Malaga", "Nantes", "Oregon", "Porto", "Quebec", "Riga", "Seoul", "Tartu",
@@ -111,7 +110,7 @@ PLACES = (
 
 def person(rng: random.Random) -> str:
     """A name of two or three words, some with an initial."""
-    middle = rng.choice((rng.choice(MIDDLE), f"{rng.choice(FIRST)[0]}.", ""))
+    middle = rng.choice((rng.choice(FIRST), f"{rng.choice(FIRST)[0]}.", ""))
     return f"{rng.choice(FIRST)} {middle} {rng.choice(LAST)}".replace("  ", " ")
 
 

@@ -116,8 +116,8 @@ def kinds(text: str) -> list[Word]:
 
 @lru_cache(maxsize=4096)
 def slots(text: str) -> Slots:
-    """For each place in the frame of ordinary words, known by three words on either side, the words
-    of names that stand there, and the pairs of such words in a row."""
+    """For each place in the frame of ordinary words, known by three words on either side, the names
+    that stand there."""
     found: Slots = defaultdict(set)
     frame = ["", "", ""]
     gaps: list[list[str]] = [[]]
@@ -132,8 +132,7 @@ def slots(text: str) -> Slots:
     frame += ["", "", ""]
     for number, names in enumerate(gaps):
         if 0 < len(names) <= 12:
-            words = {(name,) for name in names} | set(pairwise(names))
-            found[tuple(frame[number : number + 6])] |= words
+            found[tuple(frame[number : number + 6])].add(tuple(names))
     return dict(found)
 
 

@@ -77,9 +77,10 @@ def names(text: str) -> list[str]:
     tables = token_tables()
     tokens, heads, count = tokenize_with_places(data, start, end, tables, np.empty(1, np.uint64))
     kinds = np.zeros(count + 1, np.uint8)
-    found = find_names(data[:end], tokens, heads, count, tables, capital_table(), kinds)
-    flags = kinds[:count] == NAME if found else np.zeros(count, bool)
-    assert flags.sum() == found
+    scratch = np.zeros(count + 1, np.int64)
+    found = find_names(data[:end], tokens, heads, count, tables, capital_table(), kinds, scratch)
+    flags = kinds[:count] == NAME
+    assert flags.any() == (found > 0)
     return [word for (word, _), flag in zip(oracle.tokens(text), flags, strict=True) if flag]
 
 
@@ -154,13 +155,12 @@ def test_a_list_that_lacks_some_names_has_none_in_their_place() -> None:
     assert differing("".join(lines[:9]), "".join(lines[6:12])) == 1
 
 
-def test_what_is_added_to_a_name_is_in_the_place_of_none() -> None:
-    ada, longer, middle, last = (
+def test_a_longer_name_is_another() -> None:
+    ada, *others = (
         FRAME.format(name)
-        for name in ("Ada King", "Photo Ada King", "Ada Boris King", "Ada King Smith")
+        for name in ("Ada King", "Boris Ada King", "Ada Boris King", "Ada King Smith")
     )
-    assert differing(ada, longer) == differing(ada, last) == 0
-    assert differing(ada, middle) == differing(longer, last) == 1
+    assert [differing(ada, other) for other in others] == [1, 1, 1]
 
 
 def test_menus_and_headings_are_no_names() -> None:

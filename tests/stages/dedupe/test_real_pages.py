@@ -60,8 +60,8 @@ def test_every_removal_has_a_witness_as_similar_as_asked(pages: Pages, tmp_path:
 
 
 def test_hardly_a_pair_above_the_threshold_is_kept(pages: Pages, tmp_path: Path) -> None:
-    # numbers unweighed: with them, extractions that differ in dates and counts are kept
-    result = pages.dedupe(tmp_path, min_jaccard=0.8, number_weight=1)
+    # unweighed: else extractions that differ in dates, counts and captions are kept
+    result = pages.dedupe(tmp_path, min_jaccard=0.8, number_weight=1, name_weight=1)
     kept = np.array([text.id in result.kept for text in pages.texts])
     alike = np.tril(pages.similarity >= 0.8)
     both = alike & kept[:, None] & kept[None, :]
