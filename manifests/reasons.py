@@ -1,4 +1,5 @@
-"""The documents that were dropped for one reason: how many of every group, and a sample to read."""
+"""The documents that were dropped or cut for one reason: how many of every group, and a sample to
+read."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from manifests.effects import NO_GROUP, dimensions_of
 from manifests.explain import NotFoundError
 from manifests.manifest import Manifest
 from manifests.parts import documents_path, part_files, part_paths
+from manifests.schema import KEEP
 
 _SAMPLE = pl.Schema({"id": pl.Binary, "group": pl.String})
 
@@ -33,7 +35,13 @@ def dropped_groups(manifest: Manifest, reason: str, dimension: str) -> list[Drop
     Documents that were dropped before they had a group stand under ``—``. Raises NotFoundError
     naming the reasons, or the dimensions, that there are.
     """
-    words = _words(manifest, reason)
+    dropped_for = {stage["name"]: stage["dropped"] for stage in manifest.content["stages"]}
+    words = [(s, word) for s, word in _words(manifest, reason) if word in dropped_for[s]]
+    if not words:
+        raise NotFoundError(
+            f"documents are cut for `{reason}`, none is dropped, and groups are counted by what is"
+            " dropped. Leave --by out."
+        )
     require_dimension(manifest, dimension)
     stages = manifest.stage_names
     first = min(stages.index(stage) for stage, _ in words)
@@ -56,9 +64,9 @@ def dropped_groups(manifest: Manifest, reason: str, dimension: str) -> list[Drop
 def sample_dropped(
     manifest: Manifest, reason: str, count: int, seed: int = 0, by: str | None = None
 ) -> list[str]:
-    """Ids (hexadecimal) of ``count`` documents that were dropped for ``reason``, or fewer if there
-    are not so many. With ``by``, a dimension of the manifest, they are taken in turn from all its
-    groups, so that small ones are seen too.
+    """Ids (hexadecimal) of ``count`` documents that were dropped for ``reason``, or kept with a
+    piece cut out for it, or fewer if there are not so many. With ``by``, a dimension of the
+    manifest, they are taken in turn from all its groups, so that small ones are seen too.
 
     ``reason`` is a word of the ledger (``near_duplicate``), the part of it before a dot
     (``contaminated`` for all benchmarks), or a stage, for all its reasons. Ids are hashes, so those
@@ -96,9 +104,11 @@ def require_dimension(manifest: Manifest, dimension: str) -> None:
 
 
 def _words(manifest: Manifest, reason: str) -> list[tuple[str, str]]:
-    """The stages and the words of their verdicts that are meant by a reason."""
+    """The stages and the words of their verdicts and cuts that are meant by a reason."""
     there = [
-        (stage["name"], word) for stage in manifest.content["stages"] for word in stage["dropped"]
+        (stage["name"], word)
+        for stage in manifest.content["stages"]
+        for word in sorted({*stage["dropped"], *stage.get("cut", {})})
     ]
     meant = [
         (stage, word)
@@ -108,16 +118,31 @@ def _words(manifest: Manifest, reason: str) -> list[tuple[str, str]]:
     if not meant:
         known = ", ".join(sorted({word for _, word in there}))
         raise NotFoundError(
-            f"no document was dropped for `{reason}`. Reasons in this corpus:"
-            f" {known or 'none, nothing was dropped'}."
+            f"no document was dropped or cut for `{reason}`. Reasons in this corpus:"
+            f" {known or 'none, nothing was dropped or cut'}."
         )
     return meant
+
+
+def stages_of_reason(manifest: Manifest, reason: str) -> frozenset[str]:
+    """The stages that dropped or cut documents for a reason; see ``sample_dropped``."""
+    return frozenset(stage for stage, _ in _words(manifest, reason))
+
+
+def _acted_on(words: list[str], columns: list[str]) -> pl.Expr:
+    """Whether a verdict, or one of the cuts where there are any, has one of the words."""
+    verdict = pl.col("verdict").cast(pl.String)
+    dropped = verdict.is_in(words)
+    if "cuts" not in columns:
+        return dropped
+    reasons = pl.col("cuts").list.eval(pl.element().struct.field("reason").is_in(words))
+    return dropped | ((verdict == KEEP) & reasons.list.any()).fill_null(False)
 
 
 def _dropped(
     manifest: Manifest, words: list[tuple[str, str]], by: str | None
 ) -> Iterator[pl.DataFrame]:
-    """By part and stage, the documents that were dropped for the words: ``id, group``."""
+    """By part and stage, the documents that were dropped or cut for the words: ``id, group``."""
     by_stage: dict[str, list[str]] = {}
     for stage, word in words:
         by_stage.setdefault(stage, []).append(word)
@@ -132,8 +157,7 @@ def _dropped(
                 else pl.concat([verdicts, group], how="horizontal")
             )
             yield (
-                grouped.select("id", pl.col("verdict").cast(pl.String), "group")
-                .filter(pl.col("verdict").is_in(meant))
+                grouped.filter(_acted_on(meant, verdicts.collect_schema().names()))
                 .select(_SAMPLE.names())
                 .collect()
             )

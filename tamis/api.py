@@ -114,8 +114,9 @@ def dropped(
     workspace: str | Path, reason: str, sample: int = 10, *, by: str | None = None, seed: int = 0
 ) -> list[Story]:
     """Some of the documents that were dropped for a reason (``near_duplicate``; ``contaminated``
-    for all benchmarks; or a stage, for all its reasons). With ``by``, a dimension of the manifest
-    such as ``source``, they are taken in turn from all its groups; another ``seed`` takes others.
+    for all benchmarks; or a stage, for all its reasons), or had a piece cut out for it. With
+    ``by``, a dimension of the manifest such as ``source``, they are taken in turn from all its
+    groups; another ``seed`` takes others.
 
     Raises NotFoundError naming the reasons, or the dimensions, that there are.
     """

@@ -40,8 +40,8 @@ DocumentArgument = Annotated[
 ReasonOption = Annotated[
     str | None,
     typer.Option(
-        help="In place of a document: some that were dropped for this reason, such as"
-        " near_duplicate, contaminated for all benchmarks, or by this stage."
+        help="In place of a document: some that were dropped, or had a piece cut out, for this"
+        " reason, such as near_duplicate, contaminated for all benchmarks, or by this stage."
     ),
 ]
 SampleOption = Annotated[
@@ -77,7 +77,7 @@ def explain(
     """
     from manifests.explain import NotFoundError, explain_document, explain_documents
     from manifests.manifest import load_manifest
-    from manifests.reasons import dropped_groups, sample_dropped
+    from manifests.reasons import dropped_groups, sample_dropped, stages_of_reason
     from tamis.story import show_groups, show_story, stories_data, witnesses_of
 
     if (document is None) == (reason is None):
@@ -104,8 +104,9 @@ def explain(
     if by is not None:
         show_groups(out, str(reason), by, groups)
     for story in stories:
-        if reason is not None:
-            story.steps = story.steps[-1:]  # the one that dropped it; --json has the whole way
+        if reason is not None:  # what dropped or cut it; --json has the whole way
+            acted = stages_of_reason(manifest, reason)
+            story.steps = [step for step in story.steps if step.stage in acted]
         show_story(out, story, witnesses)
 
 

@@ -166,3 +166,20 @@ def test_rows_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
     assert read_columns(path).column_names == ["n", "s"]
     with pytest.raises(pa.ArrowInvalid):
         read_rows(path, [100])
+
+
+def test_documents_that_were_cut_are_a_sample_too(noted: Manifest) -> None:
+    (about,) = [s for s in noted.content["stages"] if s["name"] == "boilerplate_lines"]
+    ((reason, counts),) = about["cut"].items()
+    ids = sample_dropped(noted, reason, 10_000)
+    assert len(ids) == counts["documents"] > 0
+    assert len(sample_dropped(noted, reason, 10_000, by="source")) == len(ids)
+    for story in explain_documents(noted, ids):
+        (step,) = [step for step in story.steps if step.stage == "boilerplate_lines"]
+        assert {cut.reason for cut in step.cuts} == {reason}
+    shown = call("explain", noted.workspace, "--reason", reason, "--sample", 2).output
+    assert shown.count(f": {reason}\n") >= 2
+    assert "cut bytes" in shown
+    refused = call("explain", noted.workspace, "--reason", reason, "--by", "source")
+    assert refused.exit_code == 2
+    assert "Leave --by out" in refused.output
