@@ -85,9 +85,10 @@ def earlier_tasks(
             f"{corpus.stage}.against: {path} cannot be read ({error!r}). Name the workspace of a"
             " corpus whose recipe has near_dedupe, built by this version of tamis."
         ) from error
-    if Path(corpus.store.root).resolve() in path.resolve().parents:
+    root = next((f for f in path.resolve().parents if (f / "store").is_dir()), path.parent)
+    if root == Path(corpus.store.root).resolve():
         raise ValueError(
-            f"{corpus.stage}.against: {path.parents[1]} is this build's own workspace: all its"
+            f"{corpus.stage}.against: {root} is this build's own workspace: all its"
             " documents would be found again, and each build would change the next. Name an"
             " earlier corpus, or build into another workspace (--workspace)."
         )
@@ -103,7 +104,6 @@ def earlier_tasks(
             f"{corpus.stage}.against: signatures of {path} were made otherwise ({shown})."
             " Set the same here, or build that corpus again."
         )
-    root = next((f for f in path.resolve().parents if (f / "store").is_dir()), path.parent)
     return [
         corpus.task(
             "stages.dedupe.earlier:take_over",

@@ -155,6 +155,13 @@ def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
         built(tmp_path, "old", {"a": text(1)}, {"against": ["corpus-old"]})
 
 
+def test_an_earlier_corpus_may_lie_in_the_folder_of_the_new_one(tmp_path: Path) -> None:
+    (tmp_path / "corpus-new").mkdir()
+    built(tmp_path / "corpus-new", "old", {"a": text(1)}, {})
+    built(tmp_path, "new", {"b": text(1)}, {"against": ["corpus-new/corpus-old"]})
+    assert set(dropped(tmp_path, "new")) == {"x://b"}
+
+
 def test_what_cannot_be_compared_is_told_before_any_text_is_read(tmp_path: Path) -> None:
     built(tmp_path, "old", {"a": text(1)}, {"ngram": 4})
     with pytest.raises(RecipeError, match=r"ngram: 4 there, 5 here"):
