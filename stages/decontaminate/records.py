@@ -138,7 +138,8 @@ def _file_records(
     elif columns is None and start == "{":
         yield from _json_lines(path, text)
     elif start:
-        named = next((_NO_TABLES[end] for end in path.suffixes if end in _NO_TABLES), None)
+        ending = next((end for end in reversed(path.suffixes) if end in _SUFFIXES), "")
+        named = _NO_TABLES.get(ending)
         if named is not None and columns is None:
             raise BenchmarkError(
                 f"{path}: is not {named}, as its name says: it begins with `{_beginning(text)}`."

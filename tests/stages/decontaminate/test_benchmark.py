@@ -176,6 +176,7 @@ def test_damaged_files(tmp_path: Path, content: bytes, fault: str) -> None:
         ("gsm8k.jsonl.gz", "is not JSON lines, as its name says: it begins with `not, gzip`"),
         ("gsm8k.json", "is not JSON, as its name says"),
         ("gsm8k-test.parquet", "is not Parquet, as its name says"),
+        ("gsm8k.json.csv", "was read as CSV, of which `not, gzip` is the line of names"),
         ("notes.txt", "was read as CSV, of which `not, gzip` is the line of names"),
         ("gsm8k", "was read as CSV, of which `not, gzip` is the line of names"),
     ],
