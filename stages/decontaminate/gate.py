@@ -132,6 +132,15 @@ def candidates(grams: U64, count: int, gate: Gate, places: I64) -> int:
 
 
 @compiled
+def passing(words: U64, count: int, gate: Gate, grams: U64, places: I64) -> I64:
+    """The places of the n-grams of ``words[:count]`` that may be in the gate, in order. All hashes
+    are written to ``grams``, and ``places`` is written over; of an empty gate neither."""
+    if not gate.filter.any():
+        return places[:0]
+    return places[: candidates(grams, rolling(words, count, gate.n, grams), gate, places)]
+
+
+@compiled
 def first_key(gram: np.uint64, gate: Gate) -> np.uint64:
     """What stands where an n-gram is looked for first; 0: it is not in the gate."""
     key: np.uint64 = gate.keys[_place(gram, len(gate.keys))]

@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.compile import compiled
 from stages.decontaminate.bound import BUCKETS, may_share
-from stages.decontaminate.gate import I32, Gate, candidates, rolling
+from stages.decontaminate.gate import I32, Gate, passing
 from stages.decontaminate.hits import Booleans, Seen, add_seen, collect, with_room
 from stages.decontaminate.index import Index
 from stages.decontaminate.lcs import lcs_prefix
@@ -139,6 +139,42 @@ def _long_matches(
     return found, used, grams, listed, copied
 
 
+class _Room(NamedTuple):
+    """What a document's words, n-grams and hits are written into, one document after the other:
+    words and where each stands in bytes; hashes of n-grams, and places of those that passed a
+    filter; sequence, place and n-gram of each hit; counters for ``may_share``."""
+
+    words: U64
+    starts: I64
+    ends: I64
+    grams: U64
+    near: I64
+    sequences: I64
+    places: I64
+    rows: I32
+    counters: I32
+
+
+@compiled
+def _room_for(offsets: I64, max_hits: int) -> _Room:
+    """Room for the longest of the documents."""
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    words = longest + longest // 2 + 1
+    return _Room(
+        np.empty(words, np.uint64),
+        np.empty(words, np.int64),
+        np.empty(words, np.int64),
+        np.empty(words, np.uint64),
+        np.empty(words, np.int64),
+        np.empty(max_hits, np.int64),
+        np.empty(max_hits, np.int64),
+        np.empty(max_hits, np.int32),
+        np.zeros(BUCKETS, np.int32),
+    )
+
+
 @compiled
 def _match_rows(
     raw: U8,
@@ -152,57 +188,45 @@ def _match_rows(
     max_hits: int,
 ) -> tuple[I64, Booleans, I32, I32]:
     rows = len(offsets) - 1
-    longest = 0
-    for row in range(rows):
-        longest = max(longest, offsets[row + 1] - offsets[row])
-    capacity = longest + longest // 2 + 1
-    words = np.empty(capacity, np.uint64)
-    starts = np.empty(capacity, np.int64)
-    ends = np.empty(capacity, np.int64)
-    grams = np.empty(capacity, np.uint64)
-    scratch = np.empty(capacity, np.int64)
-    sequences = np.empty(max_hits, np.int64)
-    places = np.empty(max_hits, np.int64)
-    numbers = np.empty(max_hits, np.int32)
-    counters = np.zeros(BUCKETS, np.int32)
+    room = _room_for(offsets, max_hits)
+    words = room.words
     found = np.empty((64, _FIELDS), np.int64)
-    listed_grams = np.empty(64, np.int32)
+    grams = np.empty(64, np.int32)
     seen = np.empty(64, np.int32)
     used = listed = noticed = 0
     capped = np.zeros(rows, np.bool_)
     for row in range(rows):
         begin, finish = offsets[row], offsets[row + 1]
-        count = scan_words(data, begin, finish, letters, words, starts[:0], ends[:0])
-        number = rolling(words, count, long.n, grams)
-        near = scratch[: candidates(grams, number, long, scratch)]
-        hits, capped[row] = collect(grams, near, long, sequences, places, numbers)
+        count = scan_words(data, begin, finish, letters, words, room.starts[:0], room.ends[:0])
+        near = passing(words, count, long, room.grams, room.near)
+        hits, capped[row] = collect(room.grams, near, long, room.sequences, room.places, room.rows)
         if hits:
-            at = (sequences[:hits], places[:hits], numbers[:hits])
-            found, used, listed_grams, listed, copied = _long_matches(
+            at = (room.sequences[:hits], room.places[:hits], room.rows[:hits])
+            found, used, grams, listed, copied = _long_matches(
                 row,
                 words[:count],
                 at,
                 items,
                 long.n,
                 mode,
-                counters,
+                room.counters,
                 found,
                 used,
-                listed_grams,
+                grams,
                 listed,
             )
-            seen, noticed = add_seen(numbers[:hits], copied, seen, noticed)
+            seen, noticed = add_seen(room.rows[:hits], copied, seen, noticed)
         if short.n != long.n:
-            number = rolling(words, count, short.n, grams)
-            near = scratch[: candidates(grams, number, short, scratch)]
-        hits, over = collect(grams, near, short, sequences, places, numbers)
+            near = passing(words, count, short, room.grams, room.near)
+        hits, over = collect(room.grams, near, short, room.sequences, room.places, room.rows)
         capped[row] = capped[row] or over
         if hits:
-            scan_words(data, begin, finish, letters, words, starts, ends)  # now with offsets
-            text = (words, starts, ends, count)
-            whole = (sequences[:hits], places[:hits])
+            # now with offsets
+            scan_words(data, begin, finish, letters, words, room.starts, room.ends)
+            text = (words, room.starts, room.ends, count)
+            whole = (room.sequences[:hits], room.places[:hits])
             found, used = whole_matches(row, raw[begin:finish], text, whole, items, found, used)
-    return found[:used], capped, listed_grams[:listed], seen[:noticed]
+    return found[:used], capped, grams[:listed], seen[:noticed]
 
 
 @compiled
