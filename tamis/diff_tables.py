@@ -236,11 +236,15 @@ def _moved(diff: Diff, texts: Mapping[str, Document]) -> Section:
     if moves[ROWS:]:
         left = sum(move.documents for move in moves[ROWS:])
         notes.append(f"{len(moves) - ROWS:,} more kinds, {left:,} documents (--json has them).")
-    alive = [move for move in moves if KEPT in (move.before, move.after)]
-    for move in (alive or moves)[:_READ]:
+    for move in _to_show(moves):
         notes.append(f"{move.before} → {move.after}, such as")
         notes += _to_read(move, texts)
     return Section("Documents that moved", ("before", "after", "documents"), rows, notes, words=2)
+
+
+def _to_show(moves: Sequence[Move]) -> Sequence[Move]:
+    """The moves of which documents are shown: those to and from the kept, if there are any."""
+    return ([move for move in moves if KEPT in (move.before, move.after)] or moves)[:_READ]
 
 
 def _to_read(move: Move, texts: Mapping[str, Document]) -> Iterator[str]:
@@ -251,8 +255,8 @@ def _to_read(move: Move, texts: Mapping[str, Document]) -> Iterator[str]:
 
 
 def texts_of_moves(found: Diff, sides: tuple[Manifest, Manifest]) -> dict[str, Document]:
-    """The first words of the documents that moves name, as far as the workspaces are there."""
-    wanted = {identity for move in found.moves or [] for identity in move.ids}
+    """The first words of the documents that are shown, as far as the workspaces are there."""
+    wanted = {name for move in _to_show(found.moves or []) for name in move.ids[:_SAMPLE]}
     texts: dict[str, Document] = {}
     for side in reversed(sides):
         try:
