@@ -125,7 +125,7 @@ def run_stage(
         files = {name: root / paths[index] for name, paths in artefacts.per_part.items()}
         pieces = [stage.columns.empty_table()]
         for rows in np.array_split(np.arange(len(table)), 2):
-            batch = table.take(pa.array(rows)).select(list(stage.document_columns))
+            batch = table.take(pa.array(rows)).select(list(stage.read_columns()))
             pieces.append(stage.annotate(Batch(batch, rows, files)).cast(stage.columns))
         annotated = pa.concat_tables(pieces)
         assert annotated.num_rows == len(table)
