@@ -20,6 +20,7 @@ from pipeline.build import StepTime
 from pipeline.plan import UP_TO_DATE, StagePlan
 from tamis.mixture_tables import mixture_sections
 from tamis.printable import one_line
+from tamis.sizes import Unit, size, unit_for
 from tamis.tables import show_sections
 from tamis.warnings import warnings_of
 
@@ -76,8 +77,11 @@ def _places(manifest: Manifest) -> list[tuple[str, str]]:
 def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, title="What happened to the documents", title_justify="left")
     # on a narrow terminal the reasons need the room; the rest stands in manifest and run.json
-    left_out = set() if width >= _WIDE else {"MB in", "MB kept", "seconds"}
-    headers = ("stage", "in", "kept", "dropped", "MB in", "MB kept", _BY_REASON, "seconds")
+    read = [*manifest.content["ingest"]["sources"].values(), *manifest.synthesis]
+    unit = unit_for(sum(counts["record_bytes"] for counts in read))
+    sizes = (f"{unit.name} in", f"{unit.name} kept")
+    left_out = set() if width >= _WIDE else {*sizes, "seconds"}
+    headers = ("stage", "in", "kept", "dropped", *sizes, _BY_REASON, "seconds")
     shown = [index for index, header in enumerate(headers) if header not in left_out]
     for header in (headers[index] for index in shown):
         words = header in ("stage", _BY_REASON)
@@ -89,9 +93,9 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
     if not left_out and any(step.ran and len(step.stages) > 1 for step in steps):
         table.caption = "″ measured in the same pass as the stage named, which shows the seconds"
         table.caption_justify = "left"
-    row(*_source_cells("ingest", manifest.content["ingest"]["sources"].values(), steps))
+    row(*_source_cells("ingest", manifest.content["ingest"]["sources"].values(), steps, unit))
     for maker in manifest.synthesis:
-        row(*_source_cells(maker["name"], [maker], steps))
+        row(*_source_cells(maker["name"], [maker], steps, unit))
     for stage in manifest.content["stages"]:
         dropped = {reason: n["documents"] for reason, n in stage["dropped"].items()}
         row(
@@ -99,8 +103,8 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
             f"{stage['in']['documents']:,}",
             f"{stage['kept']['documents']:,}",
             f"{sum(dropped.values()):,}" if stage["drops"] else "",
-            _mb(stage["in"]["bytes"]),
-            _mb(stage["kept"]["bytes"]),
+            unit.of(stage["in"]["bytes"]),
+            unit.of(stage["kept"]["bytes"]),
             _reasons(dropped) + _cut_bytes(stage.get("cut", {}), bool(dropped)),
             _seconds(stage["name"], steps),
         )
@@ -108,7 +112,7 @@ def _stages_table(manifest: Manifest, steps: Sequence[StepTime], width: int) -> 
 
 
 def _source_cells(
-    step: str, sources: Collection[Mapping[str, Any]], steps: Sequence[StepTime]
+    step: str, sources: Collection[Mapping[str, Any]], steps: Sequence[StepTime], unit: Unit
 ) -> tuple[str, ...]:
     """Cells of the table of stages for sources that were read, or made."""
     records = sum(counts["records"] for counts in sources)
@@ -124,8 +128,8 @@ def _source_cells(
         f"{records:,}",
         f"{documents:,}",
         f"{records - documents:,}",
-        _mb(sum(counts["record_bytes"] for counts in sources)),
-        _mb(sum(counts["bytes"] for counts in sources)),
+        unit.of(sum(counts["record_bytes"] for counts in sources)),
+        unit.of(sum(counts["bytes"] for counts in sources)),
         _reasons(aside),
         _seconds(step, steps),
     )
@@ -159,7 +163,7 @@ def _reasons(dropped: dict[str, int]) -> str:
 def _cut_bytes(cut: dict[str, dict[str, int]], after: bool) -> str:
     """What a stage cut out of documents that it kept."""
     shown = [
-        f"{escape(reason)} {_mb(counts['bytes'])} MB of {counts['documents']:,}"
+        f"{escape(reason)} {size(counts['bytes'])} in {counts['documents']:,} documents"
         for reason, counts in cut.items()
     ]
     return "; " * (after and bool(shown)) + ("cut: " + ", ".join(shown) if shown else "")
@@ -201,8 +205,8 @@ def _largest_clusters(manifest: Manifest) -> Iterator[RenderableType]:
         except FileNotFoundError:  # a workspace of which only the manifest is left
             documents, elsewhere = {}, ""
         yield Text.assemble((f"{stage['name']}: ", "bold"), "largest clusters")
-        for name, size in largest:
-            line = Text(f"  {size:>9,} documents  ")
+        for name, members in largest:
+            line = Text(f"  {members:>9,} documents  ")
             if name in documents:
                 one = documents[name]
                 line.append(one_line(f"{one.source}: {one.locator}", 40))
@@ -239,13 +243,9 @@ def show_verification(console: Console, result: Verification) -> None:
         console.print(f"[red]✗[/] {escape(fault)}", highlight=False)
     if result.passed:
         console.print(
-            f"[green]✓[/] {result.files:,} files, {_mb(result.bytes)} MB and"
+            f"[green]✓[/] {result.files:,} files, {size(result.bytes)} and"
             f" {result.documents:,} documents: checksums, rows and counts agree."
         )
-
-
-def _mb(amount: int) -> str:
-    return f"{amount / 1e6:,.1f}"
 
 
 def _near(path: Path) -> Path:

@@ -12,8 +12,9 @@ from manifests.manifest import Manifest, ManifestError
 from manifests.report.samples import DroppedDocument, DroppedSample, dropped_samples
 from tamis.contamination_tables import contamination_of
 from tamis.printable import one_line, printable
-from tamis.report_page.numbers import count, percent, score, size
+from tamis.report_page.numbers import count, percent, score
 from tamis.report_page.parts import Panel
+from tamis.sizes import size
 from tamis.tables import Section
 
 SEED = 0

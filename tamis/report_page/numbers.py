@@ -17,14 +17,6 @@ def megabytes(n_bytes: int | None) -> str:
     return f"{n_bytes / 1e6:,.{3 if 0 < n_bytes < 1e5 else 1}f}"
 
 
-def size(n_bytes: int) -> str:
-    """Bytes in the unit that suits them, of 1000 each."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:,.1f} {unit}"
-    return f"{n_bytes} bytes"
-
-
 def percent(part: float, whole: float = 1.0, digits: int = 1) -> str:
     """A share; of nothing there is none."""
     return NONE if not whole else f"{100 * part / whole:,.{digits}f} %"
