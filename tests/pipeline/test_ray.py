@@ -25,8 +25,8 @@ __all__ = ["folder"]
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    made.add_node(num_cpus=1, num_gpus=1)  # nobody computes on it
     yield made
     ray.shutdown()
     made.shutdown()
@@ -106,17 +106,10 @@ def test_a_pool_has_as_many_processes_as_there_is_room_for(
 def test_a_model_on_a_gpu_takes_the_cpus_that_its_node_has(
     tmp_path: Path, cluster: Cluster
 ) -> None:
-    """Other nodes have more CPUs: asking for so many, it would wait for ever."""
-    cluster.add_node(num_cpus=2)
-    cluster.add_node(num_cpus=1, num_gpus=1)
-    cluster.wait_for_nodes()
+    """The other node has more CPUs: asking for so many, it would wait for ever."""
     tasks = meetings(1, Resources(cpus=2, gpus=1, pool="meeting"))
     engine = RayEngine(Store(tmp_path), 1, cluster.address)
-    try:
-        met = [receipts[0].value["met"] for _, receipts in engine.run(tasks)]
-    finally:
-        engine.close()
-    assert met == [1, 1]
+    assert [receipts[0].value["met"] for _, receipts in engine.run(tasks)] == [1, 1]
 
 
 def test_a_model_stays_until_another_is_asked(tmp_path: Path) -> None:
