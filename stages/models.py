@@ -101,7 +101,7 @@ def asked_resources(corpus: Corpus, asked: AskedModelConfig, pool: str) -> Resou
 
 
 def asked_folder(run: TaskRun) -> Path:
-    """The Hugging Face folder that a task asks: its argument ``model``, converted in the workspace,
-    or None where the location ``model`` is such a folder already."""
+    """The Hugging Face folder that a task asks: what its argument ``model`` names in the workspace
+    or, where that is None, the location ``model``."""
     converted = run.arguments["model"]
     return run.path(converted) if converted else Path(run.locations["model"])

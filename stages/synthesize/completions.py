@@ -78,6 +78,7 @@ def completion_tasks(
         gpus=generator.gpus,
     )
     locations, handed = asked_locations(corpus, generator)
+    resources = asked_resources(corpus, generator, "generator")
     tasks = []
     for name in _request_files(requests):
         path = str(corpus.store.path(requests.path(name)))
@@ -97,7 +98,7 @@ def completion_tasks(
                     round_name,
                     arguments,
                     locations={**locations, "requests": path},
-                    resources=asked_resources(corpus, generator, "generator"),
+                    resources=resources,
                 )
             )
     return tasks

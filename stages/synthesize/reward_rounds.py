@@ -61,6 +61,7 @@ def reward_rounds(
         sha256 = corpus.externals[config.model].sha256
         model = {"name": Path(config.model).name, "sha256": sha256, "engine": config.engine}
     locations, handed = asked_locations(corpus, config)
+    resources = asked_resources(corpus, config, "reward")
     scored = yield [
         corpus.task(
             f"{here}:score_rewards",
@@ -73,7 +74,7 @@ def reward_rounds(
                 "answers_sha256": handed,
             },
             locations=locations,
-            resources=asked_resources(corpus, config, "reward"),
+            resources=resources,
         )
         for path in solutions
     ]
