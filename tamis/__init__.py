@@ -44,7 +44,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the verbs when they are first used: gathering the sample needs none of them."""
+    """Loads the verbs when they are first used: `tamis --help` needs few, and gathering the sample
+    none of them."""
     if name in __all__:
         return getattr(importlib.import_module("tamis.api"), name)
     raise AttributeError(f"module `tamis` has no `{name}`")
+
+
+def __dir__() -> list[str]:
+    """The verbs too, for those who look which there are."""
+    return sorted({*globals(), *__all__})

@@ -58,6 +58,12 @@ def sample_recipe(
             )
     content["stages"] = {name: content["stages"].get(name) for name in wanted}
     recipe = check_recipe(draft, CATALOG, folder, workspace)
+    _check_files(recipe, base)
+    return recipe
+
+
+def _check_files(recipe: Recipe, base: Path) -> None:
+    """Raises RecipeError for files that settings name and that are not there."""
     missing = missing_externals(recipe)
     if missing:
         cure = (
@@ -73,7 +79,6 @@ def sample_recipe(
             )
             for place, message in missing
         )
-    return recipe
 
 
 def _kept(place: tuple[str, ...]) -> bool:

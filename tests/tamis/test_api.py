@@ -3,6 +3,8 @@
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,18 @@ def test_every_verb_is_documented_and_typed() -> None:
         assert signature.return_annotation is not inspect.Signature.empty
         (row,) = re.findall(rf"^\| `{name}\((.*?)\)`", page, re.MULTILINE)
         assert {word.strip(" *") for word in row.split(",")} - {""} <= set(signature.parameters)
+
+
+def test_verbs_are_listed_and_imported_before_any_is_loaded() -> None:
+    """In a process of its own: here all of them are loaded."""
+    asked = "import sys, tamis; print(*dir(tamis)); print('tamis.api' in sys.modules)"
+    everything = "from tamis import *; print(*(name for name in dir() if name[0] != '_'))"
+    command = [sys.executable, "-c", f"{asked}\n{everything}"]
+    done = subprocess.run(command, cwd=PAGE.parents[1], capture_output=True, text=True, check=True)
+    listed, loaded, imported = done.stdout.splitlines()
+    assert set(tamis.__all__) <= set(listed.split())
+    assert loaded == "False"
+    assert set(tamis.__all__) <= set(imported.split())
 
 
 def test_no_module_hides_a_verb() -> None:
