@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -172,7 +172,7 @@ def compete(
     """tamis in one mode, and its number of n-grams."""
     (root / "benchmarks.json").write_text(json.dumps(files))
     (root / "parts.json").write_text(
-        json.dumps({name: [vars(part) for part in of] for name, of in parts.items()})
+        json.dumps({name: [asdict(part) for part in of] for name, of in parts.items()})
     )
     options = ["--contender", mode, "--root", str(root), "--threads", str(arguments.threads)]
     memory = run_measured(["-m", "benchmarks.decontaminate", *options])
