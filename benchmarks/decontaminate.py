@@ -59,6 +59,9 @@ INDEX_GOAL = 5.0
 TENFOLD_GOAL = 0.9
 """Share of its speed that tamis keeps with ten times the items, in CPU time."""
 COPIES = 9
+AGAIN = ("first", "second", "third")
+"""Names of the copies of the documents that tamis takes one after the other: the least time of
+three counts, because other programs on the machine only ever make one longer."""
 
 
 @dataclass(frozen=True)
@@ -142,13 +145,16 @@ def run_contender(arguments: argparse.Namespace) -> None:
     for name in sorted(files)[:2]:
         run(stage_of(arguments.contender, {name: files[name]}), parts["few"])
     few, _ = run(stage, parts["few"])
-    used = cpu_seconds()
-    ran, seconds = run(stage, parts["whole"])
-    took = {"cpu": cpu_seconds() - used}
+    cpu, seconds = [], []
+    for again in AGAIN:
+        used = cpu_seconds()
+        ran, flagging = run(stage, parts[again])
+        cpu.append(cpu_seconds() - used)
+        rounds = sum(one.seconds for name, one in ran.rounds.items() if name != "index")
+        seconds.append(rounds + flagging)
     run(stage, parts["peers"])
-    seconds += sum(one.seconds for name, one in ran.rounds.items() if name != "index")
     engine.close()
-    took |= {"seconds": seconds, "index": few.rounds["index"].seconds}
+    took = {"cpu": min(cpu), "seconds": min(seconds), "index": few.rounds["index"].seconds}
     took["n_grams"] = few.artefacts.record["n_grams"]
     (root / f"{arguments.contender}-took.json").write_text(json.dumps(took))
 
@@ -178,7 +184,7 @@ def compete(
     memory = run_measured(["-m", "benchmarks.decontaminate", *options])
     took = json.loads((root / f"{mode}-took.json").read_text())
     flags = json.loads((root / f"{mode}-flags.json").read_text())
-    size = sum(part.text_bytes for part in parts["whole"]) / 1e6
+    size = sum(part.text_bytes for part in parts[AGAIN[0]]) / 1e6
     result = Result(size / took["seconds"], took["index"], flags, memory, took["cpu"])
     return result, took["n_grams"]
 
@@ -280,7 +286,8 @@ def main() -> None:
     results: dict[str, Result] = {}
     with tempfile.TemporaryDirectory() as name:
         store = Store(Path(name))
-        given = {"few": prefix(texts, 2 * PART_BYTES / 1e6), "whole": whole, "peers": fewer}
+        given = {"few": prefix(texts, 2 * PART_BYTES / 1e6), "peers": fewer}
+        given |= dict.fromkeys(AGAIN, whole)
         parts = {name: write_parts(some, store, name) for name, some in given.items()}
         runs = {"": files}
         if "tenfold" not in arguments.without:
