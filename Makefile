@@ -48,6 +48,7 @@ bench-ingest bench-language bench-heuristics bench-dedupe bench-pipeline: bench-
 # decon, a peer, is compared where .venv-decon has it: see docs/decontaminate.md
 bench-decontaminate: $(DEV_STAMP) sample
 	$(BIN)/python -m benchmarks.decontaminate $(if $(wildcard .venv-decon/bin/python),--decon .venv-decon/bin/python)
+	$(BIN)/python -m benchmarks.tenfold
 	$(BIN)/python -m benchmarks.contamination --no-peers --oracle
 
 # 10 million documents: about 10 GB of text made, 20 GB of disk, 8 GB of memory
