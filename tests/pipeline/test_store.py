@@ -6,8 +6,6 @@ import hashlib
 import multiprocessing
 from pathlib import Path
 
-import pytest
-
 from pipeline.store import Store
 
 
@@ -22,9 +20,6 @@ def test_sealing_takes_sizes_and_checksums_of_all_files(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(
-    "fork" not in multiprocessing.get_all_start_methods(), reason="this system cannot fork"
-)
 def test_a_process_forked_from_one_that_sealed_seals_too(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     store = Store(tmp_path)

@@ -103,10 +103,10 @@ def test_clusters_and_explain_name_the_earlier_corpus(tmp_path: Path) -> None:
     assert (cluster.size, cluster.kept, cluster.earlier) == (3, 0, 1)
     assert [member.corpus for member in cluster.members] == ["corpus-old"] * 2
 
-    console = Console(file=io.StringIO(), width=200)
+    console = Console(file=(written := io.StringIO()), width=200)
     show_clusters(console, manifest, [cluster], compared=False)
     show_build(console, manifest, [], 0.0)
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    shown = written.getvalue()
     assert "a cluster of 3 documents, 0 kept (web 2), 1 in earlier corpora" in shown
     assert "(in the earlier corpus corpus-old)" in shown
     assert "more dropped" not in shown
@@ -121,9 +121,9 @@ def test_clusters_and_explain_name_the_earlier_corpus(tmp_path: Path) -> None:
 def test_that_nothing_is_alike_is_said(tmp_path: Path) -> None:
     manifest = built(tmp_path, "old", {"a": text(1), "b": text(2)}, {}).manifest
     for wanted, told in ((10, "near_dedupe: no cluster"), (0, "")):
-        console = Console(file=io.StringIO(), width=200)
+        console = Console(file=(written := io.StringIO()), width=200)
         ClustersReport(manifest, "near_dedupe", Wishes(clusters=wanted)).show(console)
-        shown = console.file.getvalue()  # type: ignore[attr-defined]
+        shown = written.getvalue()
         assert shown.startswith(told)
         assert bool(shown) == bool(told)
 
@@ -143,10 +143,10 @@ def test_what_is_not_compared_is_told_unverified(tmp_path: Path) -> None:
         ("unverified", {"verify": False}, "dropped unverified "),
     ):
         manifest = built(tmp_path, name, pages, config).manifest
-        console = Console(file=io.StringIO(), width=200)
+        console = Console(file=(written := io.StringIO()), width=200)
         clusters = largest_clusters(manifest, "near_dedupe")
         show_clusters(console, manifest, clusters, compared=False)
-        assert said in console.file.getvalue()  # type: ignore[attr-defined]
+        assert said in written.getvalue()
 
 
 def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
